@@ -1,0 +1,104 @@
+"""The command line: which verbs there are, how errors become messages and exit codes, and what is logged.
+
+Exit codes: 0 all done, 1 some inputs failed, 2 the request itself was wrong, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Annotated, NoReturn
+
+import typer
+from typer.main import get_group
+
+from miscomp.cli.lazy import CommandRow, LazyGroup
+from miscomp.errors import MiscompError, UsageError
+from miscomp.registry import Registry
+
+COMMANDS: Registry[CommandRow] = Registry(
+    "command",
+    [
+        CommandRow(
+            name="audit",
+            target="miscomp.cli.audit_commands:audit",
+            help="Find where a codec may have changed what photographs mean, and write a report.",
+        ),
+        CommandRow(
+            name="compress",
+            target="miscomp.cli.codec_commands:compress",
+            help="Compress images to real files with any codec, at a quality or at a rate.",
+        ),
+        CommandRow(
+            name="decompress",
+            target="miscomp.cli.codec_commands:decompress",
+            help="Decompress files to PNG; the codec is told from each file's content, not from its name.",
+        ),
+        CommandRow(
+            name="codecs",
+            target="miscomp.cli.codec_commands:codecs",
+            help="List every codec with its qualities, weights and licences.",
+        ),
+        CommandRow(
+            name="train",
+            target="miscomp.cli.train_commands:app",
+            help="Train networks on your own pictures.",
+        ),
+        CommandRow(
+            name="demo",
+            target="miscomp.cli.demo_commands:demo",
+            help="Audit bundled photographs: a neural codec at a low rate, beside JPEG at the same rate.",
+        ),
+    ],
+)
+
+_LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
+
+
+class _Commands(LazyGroup):
+    rows = COMMANDS
+
+
+app = typer.Typer(
+    cls=_Commands,
+    add_completion=False,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="\b\nExample:\n  miscomp audit photos --codec lucid@0.25bpp --codec jpeg@like:lucid -o report",
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"miscomp {version('miscomp')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    verbose: Annotated[
+        int,
+        typer.Option("--verbose", "-v", count=True, show_default=False, help="Tell more on stderr; -vv still more."),
+    ] = 0,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Find miscompressions: places where a lossy image codec changed what a picture means."""
+    logging.basicConfig(level=_LEVELS[min(verbose, 2)], stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and leave with its exit code; `arguments` are the process's own where none are given.
+
+    An interrupt leaves with 130 and a closed pipe with 1, both without a message.
+    """
+    try:
+        get_group(app).main(args=arguments, prog_name="miscomp")
+    except MiscompError as error:
+        typer.echo(f"miscomp: {error}", err=True)
+        sys.exit(2 if isinstance(error, UsageError) else 1)
+    sys.exit(0)

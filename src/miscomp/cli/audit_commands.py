@@ -1,0 +1,151 @@
+"""The verb `audit`: pairs in, a report out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from miscomp.audit_run import Progress
+    from miscomp.report.run import Run
+
+
+def audit(
+    originals: Annotated[Path, typer.Argument(metavar="ORIGINALS", help="An image, or a folder of images.")],
+    reconstructions: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[RECONSTRUCTIONS]",
+            help="What a codec made of them: an image or .misc stream, or a folder; matched by name without extension.",
+        ),
+    ] = None,
+    *,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the report and its tables.")
+    ],
+    codec: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SPEC",
+            help="Codec to audit, as in lucid@0.25bpp, jpeg@q30 or jpeg@like:lucid (the rate that lucid reached on "
+            "that image); may be repeated. Without codecs and RECONSTRUCTIONS: lucid@0.25bpp and jpeg@like:lucid.",
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes; results do not depend on it. [default: what cores and memory allow]"),
+    ] = None,
+    text: Annotated[bool, typer.Option("--text/--no-text", help="Read text in both pictures and compare it.")] = True,
+    max_megapixels: Annotated[
+        float, typer.Option(min=1e-6, help="Refuse pictures with more pixels, in millions.")
+    ] = 200.0,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace the audit in DIR, or write beside other files there.")
+    ] = False,
+    json_object: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, no table.")] = False,
+) -> None:
+    """Find where a codec may have changed what photographs mean, and write a report.
+
+    Originals are compared with what codecs make of them, with RECONSTRUCTIONS, or with both. Two files match
+    whatever their names. Files without a partner are listed and are no failure, unless nothing matches. Sizes must
+    be equal. The rate of a reconstruction is known only if it is a .misc stream or a JPEG.
+
+    A second run into the same DIR with the same settings does only what is new. What fails is listed, the rest goes
+    on, and the exit code is 1.
+
+    Example: miscomp audit photos --codec lucid@0.25bpp --codec jpeg@like:lucid -o report
+    """
+    from miscomp.audit_run import DEFAULT_CODECS, AuditOptions, run_audit
+    from miscomp.codecs.catalog import parse_spec
+    from miscomp.detect.base import DetectSettings
+
+    names = codec or (DEFAULT_CODECS if reconstructions is None else ())
+    options = AuditOptions(jobs=jobs, max_megapixels=max_megapixels, detect=DetectSettings(text=text), force=force)
+    given = None if reconstructions is None else [reconstructions]
+    with showing_progress() as progress:
+        run = run_audit([originals], given, tuple(map(parse_spec, names)), output, options, progress=progress)
+    tell(run, output, json_object=json_object)
+
+
+def tell(run: Run, folder: Path, *, json_object: bool) -> None:
+    """Print a finished audit: figures on stdout, what went wrong on stderr. Leaves with 1 if anything failed."""
+    from miscomp.report.summary import summarise, summary_text
+
+    summary = summarise(run)
+    report = folder / "report.html"
+    if json_object:
+        figures = {"images": summary.images, "pairs": summary.reconstructions, "findings": summary.findings}
+        failures = [{"name": failure.name, "reason": failure.reason} for failure in run.failures]
+        record = {"report": str(report), **figures, "failures": failures, "unmatched": list(run.unmatched)}
+        typer.echo(json.dumps(record))
+    else:
+        typer.echo(summary_text(summary).rstrip("\n"))
+        typer.echo(f"report: {_line(str(report))}")
+    for name in run.unmatched:
+        typer.echo(f"no partner: {_line(name)}", err=True)
+    for failure in run.failures:
+        typer.echo(f"failed: {_line(f'{failure.name}: {failure.reason}')}", err=True)
+    if run.failures:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def showing_progress() -> Iterator[Callable[[Progress], None]]:
+    """Show an audit's progress on stderr: a bar on a terminal, else a line for each pair."""
+    if not sys.stderr.isatty():
+        yield _tell_line
+        return
+    from rich import progress as bars
+    from rich.console import Console
+    from rich.text import Text
+
+    columns = (
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TimeRemainingColumn(),
+        bars.TextColumn("{task.description}"),
+    )
+    with bars.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        shown = bar.add_task("", total=None)
+
+        def update(progress: Progress) -> None:
+            what = "writing the report" if progress.outcome == "writing" else _pair(progress)
+            # Plain text: a file name must not be read as markup.
+            bar.update(shown, total=progress.total, completed=progress.done, description=Text(what).markup)
+            if progress.outcome == "failed":
+                bar.console.print(Text(_told(progress)), soft_wrap=True)
+
+        yield update
+
+
+def _tell_line(progress: Progress) -> None:
+    if progress.outcome == "writing":
+        typer.echo("writing the report", err=True)
+    elif progress.outcome in ("done", "kept", "failed"):
+        typer.echo(_told(progress), err=True)
+
+
+def _told(progress: Progress) -> str:
+    end = {
+        "done": f"{progress.seconds:.1f} s",
+        "kept": "done earlier",
+        "failed": f"failed: {_line(progress.reason)}",
+    }.get(progress.outcome, progress.outcome)
+    return f"[{progress.done}/{progress.total}] {_pair(progress)}: {end}"
+
+
+def _pair(progress: Progress) -> str:
+    return ", ".join(_line(part) for part in (progress.name, progress.model) if part)
+
+
+def _line(text: str) -> str:
+    """One line that no name can break up or hide in."""
+    from miscomp.report.wording import visible
+
+    return visible(text).replace("\n", "⟨U+000A⟩")

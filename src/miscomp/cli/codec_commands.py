@@ -1,0 +1,267 @@
+"""The verbs `compress`, `decompress` and `codecs`: read files, call the library, write files."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from miscomp.errors import InputError, MiscompError, StreamError, UsageError
+
+if TYPE_CHECKING:
+    from miscomp.codecs.catalog import CodecRow, CodecSpec
+    from miscomp.codecs.rate import Encoded
+
+OutputOption = Annotated[
+    str, typer.Option("--output", "-o", metavar="PATH", help="File to write; a folder for several inputs.")
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object per line on stdout.")]
+MegapixelsOption = Annotated[
+    float, typer.Option("--max-megapixels", min=1e-6, help="Refuse pictures with more pixels, in millions.")
+]
+
+
+def compress(
+    inputs: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Images, or folders of images.")],
+    output: OutputOption,
+    codec: Annotated[
+        str, typer.Option(metavar="NAME", help="Codec, or codec with its setting: lucid@0.25bpp.")
+    ] = "lucid",
+    quality: Annotated[
+        float | None, typer.Option(help="Quality on the codec's own scale; `miscomp codecs` lists them.")
+    ] = None,
+    bpp: Annotated[
+        float | None, typer.Option(help="Target rate in bits per pixel; the closest one is searched.")
+    ] = None,
+    max_megapixels: MegapixelsOption = 200.0,
+    force: ForceOption = False,
+    json_lines: JsonOption = False,
+) -> None:
+    """Compress images to real files with any codec, at a quality or at a rate.
+
+    Without --quality and --bpp, the codec's default is used. What was reached is told for each file.
+
+    Example: miscomp compress photo.png --codec lucid --bpp 0.25 -o photo.misc
+    """
+    from miscomp.codecs.catalog import CODECS, open_codec
+    from miscomp.images import list_images
+
+    spec = _spec(codec, quality, bpp)
+    row = CODECS[spec.name]
+    files = [file for path in inputs for file in (list_images(path) if path.is_dir() else [path])]
+    plan = _plan(files, output, row.suffix, force=force)
+    if not _is_folder(files, output):
+        _check_suffix(Path(output), row)
+    open_codec(spec.name)
+
+    _run(plan, partial(_compress_one, spec=spec, max_megapixels=max_megapixels), json_lines=json_lines)
+
+
+def decompress(
+    inputs: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Compressed files of any listed codec.")],
+    output: OutputOption,
+    max_megapixels: MegapixelsOption = 200.0,
+    force: ForceOption = False,
+    json_lines: JsonOption = False,
+) -> None:
+    """Decompress files to PNG; the codec is told from each file's content, not from its name.
+
+    Example: miscomp decompress photo.misc -o photo.png
+    """
+    from miscomp.codecs.catalog import detect_codec, open_codec
+    from miscomp.images import write_png
+
+    plan = _plan(inputs, output, ".png", force=force)
+    if not _is_folder(inputs, output) and Path(output).suffix.lower() != ".png":
+        raise UsageError(f"{output} does not end in .png; decompress writes PNG files only, name it so")
+
+    def work(source: Path, target: Path) -> dict[str, object]:
+        content = _read_bounded(source, max_megapixels)
+        name = detect_codec(content, source)
+        try:
+            pixels = open_codec(name).decompress(content, max_megapixels=max_megapixels)
+        except StreamError as error:
+            raise StreamError(source, error.problem) from error
+        height, width = pixels.shape[:2]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_png(target, pixels)
+        typer.echo(f"{source} -> {target}: {name}, {width} x {height}", err=True)
+        return {"codec": name, "width": width, "height": height}
+
+    _run(plan, work, json_lines=json_lines)
+
+
+def codecs(json_lines: JsonOption = False) -> None:
+    """List every codec with its qualities, weights and licences.
+
+    Example: miscomp codecs --json
+    """
+    from miscomp.codecs.catalog import CODECS
+
+    if json_lines:
+        for row in CODECS:
+            typer.echo(json.dumps(_row_record(row)))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("codec", "file", "quality", "default", "what it is, its weights and licence", show_lines=True)
+    for row in CODECS:
+        scale = f"{row.qualities.low:g} to {row.qualities.high:g} {row.qualities.unit}".rstrip()
+        weights = f"\nweights: {row.weights.source}; {row.weights.licence}" if row.weights else ""
+        text = f"{row.description}{weights}\nlicence: {row.licence}"
+        table.add_row(row.name, row.suffix, scale, row.default.setting, text)
+    Console().print(table)
+
+
+def _row_record(row: CodecRow) -> dict[str, object]:
+    weights = row.weights
+    return {
+        "name": row.name,
+        "format_id": row.format_id,
+        "suffix": row.suffix,
+        "media": row.media,
+        "quality_low": row.qualities.low,
+        "quality_high": row.qualities.high,
+        "quality_integer": row.qualities.integer,
+        "quality_unit": row.qualities.unit,
+        "default": str(row.default),
+        "max_side": row.max_side,
+        "description": row.description,
+        "licence": row.licence,
+        "weights_source": weights.source if weights else None,
+        "weights_sha256": weights.sha256 if weights else None,
+        "weights_licence": weights.licence if weights else None,
+        "extra": row.extra,
+    }
+
+
+def _spec(codec: str, quality: float | None, bpp: float | None) -> CodecSpec:
+    from miscomp.codecs.catalog import CodecSpec, parse_spec
+
+    given = [quality is not None, bpp is not None, "@" in codec]
+    if sum(given) > 1:
+        raise UsageError("give one of --quality, --bpp and a setting behind the codec's name, not several")
+    spec = parse_spec(codec) if not any(given[:2]) else CodecSpec(codec, quality=quality, bpp=bpp)
+    if spec.like is not None:
+        raise UsageError(f"{spec}: there is no {spec.like} here to follow; give a rate with --bpp")
+    return spec
+
+
+def _is_folder(files: list[Path], output: str) -> bool:
+    return len(files) > 1 or output.endswith(("/", os.sep)) or Path(output).is_dir()
+
+
+def _plan(files: list[Path], output: str, suffix: str, *, force: bool) -> list[tuple[Path, Path]]:
+    """Pair each input with its output. Raises `UsageError` before anything is done where files would be lost."""
+    if not files:
+        raise UsageError("no images found in the given folders; name files, or folders that hold images")
+    folder = Path(output)
+    if not _is_folder(files, output):
+        plan = [(files[0], folder)]
+    else:
+        if folder.exists() and not folder.is_dir():
+            raise UsageError(f"{output} is a file; several inputs need a folder behind -o")
+        plan = [(file, folder / (file.stem + suffix)) for file in files]
+    sources = {file.resolve(): file for file in files}
+    taken: dict[Path, Path] = {}
+    for source, target in plan:
+        if target in taken:
+            raise UsageError(f"{taken[target]} and {source} would both be written to {target}; rename one or run twice")
+        taken[target] = source
+        if target.resolve() in sources:
+            raise UsageError(f"{target} is an input and would be overwritten; choose another -o")
+        if target.is_dir() or (target.exists() and not force):
+            raise UsageError(f"{target} exists; choose another -o, or give --force to overwrite files")
+    return plan
+
+
+def _check_suffix(target: Path, row: CodecRow) -> None:
+    """Refuse a name that says another format than the bytes will have."""
+    from miscomp.codecs.catalog import CODECS
+
+    suffix = target.suffix.lower().replace(".jpeg", ".jpg")
+    if suffix != row.suffix and suffix in {".png", ".tif", ".tiff", *(other.suffix for other in CODECS)}:
+        raise UsageError(f"{target} would hold {row.name}, not what its name says; call it {target.stem}{row.suffix}")
+
+
+def _run(plan: list[tuple[Path, Path]], work: Callable[[Path, Path], dict[str, object]], *, json_lines: bool) -> None:
+    """Do each file; one that fails is listed and the others go on. Leaves with exit code 1 if any failed."""
+    failures: list[str] = []
+    for source, target in plan:
+        try:
+            record = {"input": str(source), "output": str(target), **work(source, target)}
+        except (MiscompError, OSError) as error:
+            message = str(error) if isinstance(error, InputError) else f"{source}: {error}"
+            failures.append(message)
+            record = {"input": str(source), "error": message}
+        if json_lines:
+            typer.echo(json.dumps(record))
+    for message in failures:
+        typer.echo(f"failed: {message}", err=True)
+    if failures:
+        typer.echo(f"{len(failures)} of {len(plan)} failed", err=True)
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _replacing(target: Path) -> Iterator[Path]:
+    """Yield a file beside `target` that takes its place when all went well, and is removed when not."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_name(f".{os.getpid()}-{target.name}")
+    try:
+        yield unfinished
+        os.replace(unfinished, target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _compress_one(source: Path, target: Path, *, spec: CodecSpec, max_megapixels: float) -> dict[str, object]:
+    from miscomp.codecs.rate import encode
+    from miscomp.images import read
+
+    picture = read(source, max_megapixels=max_megapixels)
+    for warning in picture.warnings:
+        typer.echo(f"{source}: {warning}", err=True)
+    encoded = encode(spec, picture.pixels)
+    with _replacing(target) as unfinished:
+        unfinished.write_bytes(encoded.content)
+    typer.echo(f"{source} -> {target}: {_describe(spec, encoded)}", err=True)
+    return {"codec": spec.name, "width": picture.width, "height": picture.height, **_numbers(encoded)}
+
+
+def _describe(spec: CodecSpec, encoded: Encoded) -> str:
+    text = f"{spec.name}, {encoded.bpp:.4g} bpp, quality {encoded.quality:g}, {len(encoded.content)} bytes"
+    return f"{text}; {encoded.note}" if encoded.note else text
+
+
+def _numbers(encoded: Encoded) -> dict[str, object]:
+    return {
+        "bytes": len(encoded.content),
+        "bpp": encoded.bpp,
+        "quality": encoded.quality,
+        "target_bpp": encoded.target_bpp,
+        "reached": encoded.reached,
+        "note": encoded.note,
+    }
+
+
+def _read_bounded(path: Path, max_megapixels: float) -> bytes:
+    """Read a file whose size such a picture can explain: 12 bytes a pixel and a megabyte beside them."""
+    if not path.is_file():
+        raise StreamError(
+            path, "no such file" if not path.exists() else "not a file; give the files of a folder by name"
+        )
+    limit = int(12e6 * max_megapixels) + 2**20
+    with path.open("rb") as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise StreamError(path, f"longer than {limit} bytes; raise --max-megapixels ({max_megapixels:g}) to read it")
+    return content

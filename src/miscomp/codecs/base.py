@@ -1,0 +1,31 @@
+"""What every codec offers: real bytes out, pixels back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from miscomp.images import Pixels
+
+MAX_MEGAPIXELS = 200.0
+"""Largest picture that is decoded unless the caller says otherwise."""
+
+
+class Codec(Protocol):
+    """One codec, ready to run: its weights are loaded. The same input gives the same bytes."""
+
+    @property
+    def name(self) -> str:
+        """The registry row's name."""
+        ...
+
+    def compress(self, pixels: Pixels, quality: float) -> bytes:
+        """Return the whole file, as it is written to disk; `quality` is on the row's scale, higher is better.
+
+        Raises `UsageError` for a quality outside the row's range or a size the format cannot hold.
+        """
+        ...
+
+    def decompress(self, content: bytes, *, max_megapixels: float = MAX_MEGAPIXELS) -> Pixels:
+        """Return the picture. Raises `StreamError` for anything but an intact file of this codec."""
+        ...

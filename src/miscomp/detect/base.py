@@ -1,0 +1,99 @@
+"""What the parts of the detector share: settings, the pair in hand, and the one interface of relevance sources."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from miscomp.detect.cells import CELL, CellMaps, Map
+from miscomp.detect.change import ChangeMaps
+from miscomp.errors import UsageError
+from miscomp.images import Pixels
+from miscomp.records import Box
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectSettings:
+    """What a user may set; saved beside every result."""
+
+    text: bool = True
+    """Read text in both pictures (needs the extra `text`)."""
+    per_megapixel: float = 10.0
+    """Most findings per megapixel, best first; a picture always may have `at_least`."""
+    at_least: int = 5
+    minimum_score: float = 0.25
+    """Findings below this score are dropped."""
+
+    def __post_init__(self) -> None:
+        if not self.per_megapixel > 0:
+            raise UsageError(f"per_megapixel must be positive, got {self.per_megapixel}")
+        if self.at_least < 0:
+            raise UsageError(f"at_least must not be negative, got {self.at_least}")
+        if not 0 <= self.minimum_score <= 1:
+            raise UsageError(f"minimum_score must lie in [0, 1], got {self.minimum_score}")
+
+    def limit(self, width: int, height: int) -> int:
+        """Most findings for a picture of this size."""
+        return max(self.at_least, round(self.per_megapixel * width * height / 1e6))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PairInHand:
+    """A pair while it is examined."""
+
+    original: Pixels
+    reconstruction: Pixels
+    cells: CellMaps
+    change: ChangeMaps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A region that may matter, from one relevance source.
+
+    `relevant` in [0, 1] answers decision node 2. A source that knows of a change that the maps may not show
+    (a word that reads differently) says how sure it is in `changed`; `None` leaves that to the maps.
+    """
+
+    box: Box
+    relevant: float
+    source: str
+    words: str
+    """Why it matters, in plain words."""
+    symbol: bool = False
+    changed: float | None = None
+    changed_words: str = ""
+    strength: float = 0.0
+    """Orders the proposals of one source; larger first."""
+    numbers: Mapping[str, float | str] = field(default_factory=dict)
+
+
+class RelevanceSource(Protocol):
+    """Answers decision node 2: proposes regions that carry meaning and may have changed."""
+
+    def __call__(self, pair: PairInHand) -> list[Proposal]: ...
+
+
+def cell_slices(box: Box, shape: tuple[int, int]) -> tuple[slice, slice]:
+    """Rows and columns of the cells that a box touches, clipped to the maps."""
+    rows = slice(box.y // CELL, min(-(-box.bottom // CELL), shape[0]))
+    columns = slice(box.x // CELL, min(-(-box.right // CELL), shape[1]))
+    return rows, columns
+
+
+def inside(values: Map, box: Box) -> Map:
+    """The cells of a map that a box touches."""
+    rows, columns = cell_slices(box, (values.shape[0], values.shape[1]))
+    return values[rows, columns]
+
+
+def widened(box: Box, side: int, cells: CellMaps) -> Box:
+    """The box with at least `side` pixels a side around the same middle, as far as the picture allows."""
+    (x, w), (y, h) = _at_least(box.x, box.w, side, cells.width), _at_least(box.y, box.h, side, cells.height)
+    return Box(x, y, w, h)
+
+
+def _at_least(start: int, length: int, side: int, limit: int) -> tuple[int, int]:
+    wide = min(max(length, side), limit)
+    return min(max(start - (wide - length) // 2, 0), limit - wide), wide

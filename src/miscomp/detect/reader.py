@@ -1,0 +1,276 @@
+"""Reading text with PP-OCR models through RapidOCR, at any picture size and offline."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from miscomp.detect.words import Line, Quad, Word
+from miscomp.errors import MissingExtra
+from miscomp.images import Pixels
+from miscomp.records import Box
+
+_READABLE = 0.5
+_STRIP_HEIGHT = 48
+_STRIP_WIDTH = 48 * 50
+_VIEW_PIXELS = 1_200_000
+_VIEW_SIDE = 4096
+_MOST_ENLARGED = 1.5
+_LEAST_SIDE = 64
+_LEAST_TEXT = 6
+_FULL_ENOUGH = 0.9
+_TILE = 1280
+_TILE_OVERLAP = 160
+_LETTER = 0.65
+"""Half a letter's width, with some room, in units of the distance between letters."""
+_INSET = 0.12
+"""Share of a line's height that the detector leaves free above and below the letters."""
+_MODELS = {"Det": "*_det_*.onnx", "Rec": "*_rec_*.onnx", "Cls": "*_cls_*.onnx"}
+
+
+class TextReader(Protocol):
+    """Reads text; the same pixels give the same readings."""
+
+    def lines(self, pixels: Pixels) -> list[Line]:
+        """Every line of text in the picture, each place once."""
+        ...
+
+    def read_region(self, pixels: Pixels, quad: Quad) -> tuple[Word, ...]:
+        """The words within `quad`, in reading order, without searching for text; the frame is that of `pixels`."""
+        ...
+
+
+class RapidReader:
+    """PP-OCR through RapidOCR, with the models that its package carries; never downloads.
+
+    The picture is searched as a whole (enlarged up to 1.5 times when small, reduced when large), and when
+    it had to be reduced also in tiles at full size, so memory does not grow with the picture. Upside-down
+    text is not found. Raises `MissingExtra` at the first reading when RapidOCR or a model is missing.
+    """
+
+    def __init__(self, *, threads: int = 2) -> None:
+        if threads < 1:
+            raise ValueError(f"threads must be >= 1, got {threads}")
+        self._threads = threads
+        self._engine: Any = None
+
+    def read(self, pixels: Pixels) -> list[Word]:
+        """Every word in the picture, from top to bottom."""
+        words = [word for line in self.lines(pixels) for word in line.words]
+        return sorted(words, key=lambda w: (w.box.y, w.box.x, w.text))
+
+    def lines(self, pixels: Pixels) -> list[Line]:
+        """Every line of text with a word of confidence >= 0.5, from top to bottom, each place once."""
+        height, width = pixels.shape[:2]
+        found: list[tuple[int, Line]] = []
+        for number, (view, scale) in enumerate(_views(width, height)):
+            for quad in self._search(pixels[view.y : view.bottom, view.x : view.right], scale):
+                placed = moved(quad, view.x, view.y)
+                line = max((Line(q, self.read_region(pixels, q)) for q in _orientations(placed)), key=_weight)
+                words = tuple(word for word in line.words if word.confidence >= _READABLE)
+                found += [(number, replace(line, words=words))] if words else []
+        return sorted(_without_repeats(found), key=lambda line: (line.box.y, line.box.x, line.quad))
+
+    def read_region(self, pixels: Pixels, quad: Quad) -> tuple[Word, ...]:
+        """The words within `quad`, in reading order; empty when nothing could be read."""
+        engine = self._ready()
+        result = engine(_strip(pixels, quad), use_det=False, use_cls=False, use_rec=True, return_word_box=True)
+        if not result.txts or not result.txts[0].strip():
+            return ()
+        text, layout = result.txts[0], result.word_results[0]
+        columns = [column for word in layout.word_cols for column in word]
+        centers = [(column + 0.5) / layout.line_txt_len for column in columns]
+        size = (pixels.shape[1], pixels.shape[0])
+        return tuple(
+            Word(part, _part_box(quad, left, right, size=size), confidence)
+            for part, left, right, confidence in _split(text, centers, layout.confs)
+        )
+
+    def _search(self, pixels: Pixels, scale: float) -> list[Quad]:
+        height, width = pixels.shape[:2]
+        size = (max(round(width * scale), 1), max(round(height * scale), 1))
+        resized = pixels if scale == 1 else np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
+        missing = [(0, max(_LEAST_SIDE - side, 0)) for side in resized.shape[:2]]
+        padded = np.pad(resized, [*missing, (0, 0)], mode="edge")
+        picture = np.ascontiguousarray(padded[:, :, ::-1])
+        boxes = self._ready()(picture, use_det=True, use_cls=False, use_rec=False).boxes
+        if boxes is None:
+            return []
+        ratio = np.array([width / size[0], height / size[1]])
+        return [_quad(np.asarray(corners, dtype=np.float64) * ratio) for corners in boxes]
+
+    def _ready(self) -> Any:
+        if self._engine is None:
+            self._engine = _load_engine(self._threads)
+        return self._engine
+
+
+def moved(quad: Quad, dx: float, dy: float) -> Quad:
+    """The corners shifted by `dx` to the right and `dy` down, in pixels."""
+    a, b, c, d = ((x + dx, y + dy) for x, y in quad)
+    return (a, b, c, d)
+
+
+def grown(quad: Quad, margin: float) -> Quad:
+    """The corners moved outwards by `margin` pixels along and across the line."""
+    corners = np.array(quad)
+    along, across = corners[1] - corners[0], corners[3] - corners[0]
+    along = along * margin / max(float(np.hypot(*along)), 1.0)
+    across = across * margin / max(float(np.hypot(*across)), 1.0)
+    return _quad(np.add(corners, [-along - across, along - across, along + across, across - along]))
+
+
+def _load_engine(threads: int) -> Any:
+    """RapidOCR with explicit model files: without them it would look for a download."""
+    try:
+        import rapidocr  # type: ignore[import-not-found,unused-ignore]
+    except ImportError as error:
+        raise MissingExtra("rapidocr and onnxruntime", "text", "reading text") from error
+    folder = Path(rapidocr.__file__).parent / "models"
+    settings: dict[str, Any] = {}
+    for part, pattern in _MODELS.items():
+        files = sorted(folder.glob(pattern))
+        if not files:
+            raise MissingExtra(f"rapidocr >= 3 with its own models ({pattern} was not found)", "text", "reading text")
+        settings[f"{part}.model_path"] = str(files[-1])
+    return rapidocr.RapidOCR(
+        params=settings
+        | {
+            "Global.log_level": "critical",
+            "Global.max_side_len": 1 << 20,
+            "Global.min_side_len": 1,
+            "Global.use_vertical_padding": False,
+            "Det.limit_side_len": 32,
+            "EngineConfig.onnxruntime.intra_op_num_threads": threads,
+            "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+        }
+    )
+
+
+def _views(width: int, height: int) -> Iterator[tuple[Box, float]]:
+    """Parts of a picture to search and their scales: the whole, then tiles at full size if the whole was reduced.
+
+    Words narrower than the overlap are whole in some tile; wider ones are usually large enough for the first view.
+    A picture thinner than the smallest letters has no views.
+    """
+    if min(width, height) < _LEAST_TEXT:
+        return
+    scale = min(_MOST_ENLARGED, math.sqrt(_VIEW_PIXELS / (width * height)), _VIEW_SIDE / max(width, height))
+    yield Box(0, 0, width, height), scale
+    if scale >= _FULL_ENOUGH:
+        return
+    for y in _starts(height):
+        for x in _starts(width):
+            yield Box(x, y, min(_TILE, width - x), min(_TILE, height - y)), 1.0
+
+
+def _starts(length: int) -> list[int]:
+    """First pixels of tiles that cover `length` evenly with at least the overlap."""
+    if length <= _TILE:
+        return [0]
+    count = math.ceil((length - _TILE_OVERLAP) / (_TILE - _TILE_OVERLAP))
+    return [round(k * (length - _TILE) / (count - 1)) for k in range(count)]
+
+
+def _quad(corners: NDArray[np.float64]) -> Quad:
+    a, b, c, d = ((float(x), float(y)) for x, y in corners)
+    return (a, b, c, d)
+
+
+def _sides(quad: Quad) -> tuple[float, float]:
+    """Length along the line and across it, in pixels, at least 1."""
+    a, b, c, d = quad
+    return max(math.dist(a, b), math.dist(d, c), 1.0), max(math.dist(a, d), math.dist(b, c), 1.0)
+
+
+def _orientations(quad: Quad) -> list[Quad]:
+    """Ways to read a line: a tall one is read downwards or upwards."""
+    along, across = _sides(quad)
+    if across < 1.5 * along:
+        return [quad]
+    a, b, c, d = quad
+    return [(b, c, d, a), (d, a, b, c)]
+
+
+def _strip(pixels: Pixels, quad: Quad) -> NDArray[np.uint8]:
+    """The line straightened to the height that the model reads, blue first."""
+    import cv2
+
+    along, across = _sides(quad)
+    width, height = max(round(along), 1), max(round(across), 1)
+    target = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
+    transform = cv2.getPerspectiveTransform(np.array(quad, np.float32), target)
+    flat = cv2.warpPerspective(
+        pixels, transform, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    size = (min(max(round(width * _STRIP_HEIGHT / height), 8), _STRIP_WIDTH), _STRIP_HEIGHT)
+    method = cv2.INTER_AREA if height > _STRIP_HEIGHT else cv2.INTER_CUBIC
+    strip = cv2.resize(flat, size, interpolation=method)
+    return np.ascontiguousarray(strip[:, :, ::-1], dtype=np.uint8)
+
+
+def _split(text: str, centers: Sequence[float], confidences: Sequence[float]) -> list[tuple[str, float, float, float]]:
+    """Words of a line with their extent along it (0 to 1) and mean confidence.
+
+    `centers` has one place per letter without spaces, `confidences` one per letter with spaces.
+    """
+    letters = [(c, conf) for c, conf in zip(text, confidences, strict=True) if not c.isspace()]
+    edges = [0.0, *((a + b) / 2 for a, b in pairwise(centers)), 1.0]
+    pitch = float(np.median(np.diff(centers))) if len(centers) > 1 else 1.0
+    parts, first = [], 0
+    for word in text.split():
+        last = first + len(word) - 1
+        left = max(edges[first], centers[first] - _LETTER * pitch)
+        right = min(edges[last + 1], centers[last] + _LETTER * pitch)
+        confidence = round(float(np.mean([conf for _, conf in letters[first : last + 1]])), 3)
+        parts.append((word, left, right, confidence))
+        first = last + 1
+    return parts
+
+
+def _part_box(quad: Quad, left: float, right: float, *, size: tuple[int, int]) -> Box:
+    """The box around the part of a line from `left` to `right` (0 to 1), clipped to `size` (width, height)."""
+    a, b, c, d = np.array(quad)
+    a, d = a + (d - a) * _INSET, d + (a - d) * _INSET
+    b, c = b + (c - b) * _INSET, c + (b - c) * _INSET
+    corners = np.array([a + (b - a) * left, a + (b - a) * right, d + (c - d) * left, d + (c - d) * right])
+    x, y = (min(max(int(v), 0), limit - 1) for v, limit in zip(np.floor(corners.min(axis=0)), size, strict=True))
+    x1, y1 = (min(int(v), limit) for v, limit in zip(np.ceil(corners.max(axis=0)), size, strict=True))
+    return Box(x, y, max(x1 - x, 1), max(y1 - y, 1))
+
+
+def _without_repeats(found: Sequence[tuple[int, Line]]) -> list[Line]:
+    """Each word once, from the line that was read best; `found` has lines with the number of their view.
+
+    Only words of different views can repeat each other: boxes of slanted neighbours overlap as well.
+    """
+    kept: list[tuple[int, Word]] = []
+    result = []
+    for view, line in sorted(found, key=_quality):
+        others = [word.box for number, word in kept if number != view]
+        new = tuple(w for w in line.words if not any(_same_place(w.box, box) for box in others))
+        kept += [(view, word) for word in new]
+        result += [replace(line, words=new)] if new else []
+    return result
+
+
+def _quality(found: tuple[int, Line]) -> tuple[int, int, Quad]:
+    """Sorts the line with most letters first, of equal ones the tightest."""
+    line = found[1]
+    return (-round(line.weight), line.box.area, line.quad)
+
+
+def _same_place(a: Box, b: Box) -> bool:
+    return 2 * a.intersection(b) >= min(a.area, b.area)
+
+
+def _weight(line: Line) -> float:
+    return line.weight

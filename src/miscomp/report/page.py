@@ -1,0 +1,131 @@
+"""A run as one HTML page that works from disk, with no network and without anything but a browser."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from miscomp.report import wording
+from miscomp.report.items import CROPS_PER_PAGE, CROPS_PER_PAIR, Item, details_of, group, index_of, make_items, score
+from miscomp.report.pictures import BESIDE, PictureStore
+from miscomp.report.run import Run, read_json, write_json
+from miscomp.report.summary import UNCLASSIFIED, Summary, summarise
+from miscomp.taxonomy import Category
+
+__all__ = ["Run", "embedded_json", "read_json", "write_html", "write_json"]
+
+PAGE = "report.html"
+
+_SCRIPTS = ("base.js", "stage.js", "findings.js", "viewer.js", "list.js", "main.js")
+
+
+def write_html(run: Run, folder: Path, *, inline_limit_mb: float = 30.0) -> Path:
+    """Write `folder/report.html` from a run whose pictures lie in `folder`, and return its path.
+
+    A page that would pass the limit (10^6 bytes each) keeps its pictures and details in `report_files` beside it.
+    The same run gives the same bytes. Raises `InputError` for a picture that is missing or not as recorded.
+    """
+    groups = group(run)
+    details = [embedded_json(details_of(results)) for results in groups]
+    store = PictureStore(folder, limit_bytes=inline_limit_mb * 1e6, used_bytes=sum(map(len, details)))
+    items = make_items(groups, folder, store)
+    if store.beside:
+        for number, text in enumerate(details):
+            store.write_beside(f"details-{number}.js", f"miscompDetails({number}, {text});\n".encode("ascii"))
+    html = _render(run, items, store, details)
+    path = folder / PAGE
+    partial = folder / (PAGE + ".partial")
+    partial.write_text(html, encoding="utf-8", newline="\n")
+    os.replace(partial, path)
+    return path
+
+
+def embedded_json(content: Any) -> str:
+    """JSON in ASCII that can stand in a `script` element whatever texts it holds: no `<`, `>` or `&` remains."""
+    text = json.dumps(content, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _asset(name: str) -> str:
+    return (files("miscomp.report") / "assets" / name).read_text(encoding="utf-8")
+
+
+def _show(value: Any) -> Any:
+    """Every text that the template prints passes here; markup made by the project does not."""
+    return wording.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("miscomp.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_show,
+    )
+    environment.filters |= {"number": wording.number, "count": wording.count}
+    environment.tests["unclassified"] = lambda name: name == UNCLASSIFIED
+    return environment
+
+
+def _render(run: Run, items: Sequence[Item], store: PictureStore, details: Sequence[str]) -> str:
+    script = "(() => {\n'use strict';\n" + "\n".join(_asset(name) for name in _SCRIPTS) + "\n})();"
+    index = {"beside": store.beside, "questions": wording.QUESTIONS, "items": index_of(items)}
+    if store.beside:
+        index["pictures"] = [store.address(number) for number in range(len(store))]
+    context: Mapping[str, Any] = {
+        "run": run,
+        "summary": (summary := summarise(run)),
+        "headline": _headline(summary),
+        "items": items,
+        "store": store,
+        "beside": BESIDE,
+        "viewed": _viewed(items),
+        "crops_per_pair": CROPS_PER_PAIR,
+        "crops_per_page": CROPS_PER_PAGE,
+        "categories": [c.value for c in Category],
+        "category_words": wording.CATEGORY_WORDS,
+        "limits": wording.LIMITS,
+        "questions": wording.QUESTIONS,
+        "score": score,
+        "details": [Markup(text) for text in details],
+        "index": Markup(embedded_json(index)),
+        "style": Markup(_asset("report.css") + _asset("viewer.css")),
+        "script": Markup(script),
+        "policy": _policy(script, store.beside),
+    }
+    return _environment().get_template("report.html.j2").render(context)
+
+
+def _viewed(items: Sequence[Item]) -> list[int]:
+    """Numbers of the full-size pictures and maps: in the page each has an element of its own, decoded when opened."""
+    numbers = {n for i in items for p in i.pairs for n in (p.original, p.reconstruction, p.heat) if n is not None}
+    return sorted(numbers)
+
+
+def _headline(summary: Summary) -> str:
+    if not summary.reconstructions:
+        return "Nothing was audited"
+    if not summary.findings:
+        return "No place was found that may have changed in meaning"
+    return f"{wording.count(summary.findings, 'place')} may have changed in meaning"
+
+
+def _policy(script: str, beside: bool) -> str:
+    """A content security policy under which the page runs its own script and reaches nothing outside its folder."""
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    local = " 'self' file:" if beside else ""
+    return (
+        f"default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'unsafe-inline'; img-src data:{local};"
+        f" script-src 'sha256-{digest}'{local}"
+    )

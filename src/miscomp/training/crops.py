@@ -1,0 +1,59 @@
+"""Training crops: random, reproducible from (seed, step) alone, so that a resumed run sees what it would have seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from miscomp.errors import UsageError
+from miscomp.images import Pixels
+
+
+class CropSource:
+    """Draws batches of flipped square crops, half of them scaled down by 2 (box filter).
+
+    The scaling removes the traces that the photographs' own JPEG compression left, and shows the networks
+    finer detail per pixel.
+    """
+
+    def __init__(self, photographs: Sequence[Pixels], *, crop: int, batch_size: int, seed: int) -> None:
+        """Photographs with a side below `crop` are left out; raises `UsageError` where none is left."""
+        self._photographs = [p for p in photographs if min(p.shape[:2]) >= crop]
+        if not self._photographs:
+            raise UsageError(
+                f"training needs photographs of at least {crop} x {crop} pixels, none of {len(photographs)} is; "
+                "give larger ones or a smaller crop"
+            )
+        self._crop = crop
+        self._batch_size = batch_size
+        self._seed = seed
+        sizes = np.array([p.shape[0] * p.shape[1] for p in self._photographs], dtype=np.float64)
+        self._weights = sizes / sizes.sum()
+
+    def __len__(self) -> int:
+        """Photographs large enough to be used."""
+        return len(self._photographs)
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Images (b, 3, crop, crop) in [0, 1] and qualities (b), stratified over [0, 1], for this step."""
+        rng = np.random.default_rng((self._seed, step))
+        x = np.stack([self._one(rng) for _ in range(self._batch_size)])
+        strata = rng.permutation(self._batch_size)
+        quality = (strata + rng.random(self._batch_size)) / self._batch_size
+        return torch.from_numpy(x).permute(0, 3, 1, 2), torch.from_numpy(quality).float()
+
+    def _one(self, rng: np.random.Generator) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+        photo = self._photographs[rng.choice(len(self._photographs), p=self._weights)]
+        halve = rng.random() < 0.5 and min(photo.shape[:2]) >= 2 * self._crop
+        side = 2 * self._crop if halve else self._crop
+        top = rng.integers(photo.shape[0] - side + 1)
+        left = rng.integers(photo.shape[1] - side + 1)
+        crop = photo[top : top + side, left : left + side].astype(np.float32) / 255
+        if halve:
+            crop = crop.reshape(self._crop, 2, self._crop, 2, 3).mean((1, 3))
+        if rng.random() < 0.5:
+            crop = crop[:, ::-1]
+        return np.ascontiguousarray(crop)

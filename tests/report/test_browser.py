@@ -1,0 +1,46 @@
+"""The page in a browser: keys flip, step and filter. Needs Chromium; skips with a message where there is none."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from report_sample import MakeRun
+
+from miscomp.report.page import write_html
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(BROWSER is None, reason="Chromium is not installed; the page is not tried in a browser"),
+]
+
+
+def dump(path: Path, address: str, profile: Path) -> str:
+    """The document after its scripts have run, as Chromium writes it."""
+    command = [
+        str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        "--disable-sync", "--disable-background-networking", "--disable-component-update",
+        f"--user-data-dir={profile}",
+        "--virtual-time-budget=4000", "--window-size=1366,768", "--dump-dom", f"{path.as_uri()}{address}",
+    ]  # fmt: skip
+    environment = {**os.environ, "HOME": str(profile)}
+    done = subprocess.run(command, capture_output=True, timeout=60, check=True, env=environment)
+    return done.stdout.decode("utf-8")
+
+
+@pytest.mark.parametrize("limit", [30.0, 0.0])
+def test_the_viewer_opens_a_finding_from_the_address(make_run: MakeRun, tmp_path: Path, limit: float) -> None:
+    page = write_html(make_run(tmp_path), tmp_path, inline_limit_mb=limit)
+    document = dump(page, "#image=1&codec=1&finding=2", tmp_path / "profile")
+    viewer = document[document.index('<dialog id="viewer"') :]
+    assert re.match(r'<dialog id="viewer"[^>]* open', viewer)
+    assert ">ORIGINAL<" in viewer and "3 places may have changed" in viewer
+    assert re.search(r'<li class="card selected" data-rank="2"', viewer)
+    assert "5 images, 24 findings" in document
+    assert "alert(1)" in document and "<img src=x" not in document
