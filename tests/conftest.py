@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 
+# Set before torch is imported: several threads that wait for each other make small tests slow on a busy machine,
+# and one thread gives the same figures everywhere.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture(autouse=True)
 def _closed_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:

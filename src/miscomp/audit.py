@@ -48,6 +48,8 @@ _LEAST_SEEN = 20
 _READS_ALIKE = 0.4
 """Factor on relevance where the region is text whose reading did not change."""
 
+_LINES_SKIPPED = "{} lines of text, the least surely read ones, were not compared: changed words may be missing"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PairFindings:
@@ -116,19 +118,8 @@ def audit_pair(
     scored = [_score(examined, proposal) for proposal in proposals]
     kept = _best([s for s in scored if s.score >= settings.minimum_score], limit)
     findings = tuple(_finding(s, filename=filename, image_sha1=image_sha1, model=model) for s in kept)
-    return PairFindings(
-        findings=findings, change_map=picture, seconds=time.monotonic() - start, warnings=_warnings(text)
-    )
-
-
-def _warnings(text: TextSource | None) -> tuple[str, ...]:
-    """What was left out and a reader of the findings must know."""
-    if text is None or not text.lines_skipped:
-        return ()
-    return (
-        f"{text.lines_skipped} lines of text were read but not compared, since there were too many; "
-        "changed words may be missing among the least surely read ones",
-    )
+    warnings = () if text is None or not text.lines_skipped else (_LINES_SKIPPED.format(text.lines_skipped),)
+    return PairFindings(findings=findings, change_map=picture, seconds=time.monotonic() - start, warnings=warnings)
 
 
 def _examine(pair: PairInHand, text: TextSource | None) -> _Examined:
@@ -218,9 +209,9 @@ def _relevant(proposal: Proposal, written: str, *, alike: bool) -> Evidence:
 
 
 def _suspicion(examined: _Examined, box: Box) -> Evidence:
-    maps = examined.suspicion
-    parts = {name: float(inside(getattr(maps, name), box).mean()) for name in ("blur", "blocks", "noise")}
-    value = min(float(inside(maps.total, box).mean()), 1.0)
+    maps = examined.suspicion.within(box)
+    parts = {name: float(getattr(maps, name).mean()) for name in ("blur", "blocks", "noise")}
+    value = min(float(maps.total.mean()), 1.0)
     seen = [name for name, amount in parts.items() if amount >= 0.3]
     words = (
         f"the reconstruction shows {' and '.join(seen)} here, which may warn a viewer"

@@ -1,11 +1,13 @@
-"""Drawn scenes with one thing in them, so that a test knows what was changed, where and how."""
+"""Drawn scenes with one thing in them, so that a test knows what was changed, where and how; and photographs."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 
 import numpy as np
+import pytest
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
@@ -15,6 +17,8 @@ from miscomp.records import Box
 Colour = tuple[int, int, int]
 RED: Colour = (190, 50, 45)
 BLUE: Colour = (60, 80, 190)
+WHITE: Colour = (235, 230, 220)
+BLACK: Colour = (25, 25, 35)
 
 SIGMAS = (0.7, 1.5, 4, 12)
 _ENLARGED = 4
@@ -25,11 +29,12 @@ def lawn(height: int = 200, width: int = 200, *, seed: int = 0, contrast: float 
     rng = np.random.default_rng(seed)
     total = np.zeros((height, width))
     for sigma in SIGMAS:
-        layer = ndimage.gaussian_filter(rng.standard_normal((height, width)), sigma, mode="nearest")
+        layer = ndimage.gaussian_filter(rng.standard_normal((height, width)), sigma, mode="wrap")
         total += layer / max(float(layer.std()), 1e-9)
     shade = contrast * total / len(SIGMAS) ** 0.5
     base = np.array([95, 125, 70]) + shade[..., None] * np.array([0.9, 1.0, 0.7])
-    return np.clip(np.round(base), 0, 255).astype(np.uint8)
+    pixels: Pixels = np.clip(np.round(base), 0, 255).astype(np.uint8)
+    return pixels
 
 
 def with_polygon(pixels: Pixels, corners: Sequence[tuple[float, float]], colour: Colour) -> Pixels:
@@ -43,10 +48,18 @@ def with_polygon(pixels: Pixels, corners: Sequence[tuple[float, float]], colour:
 
 def with_disc(pixels: Pixels, center: tuple[float, float], diameter: float, colour: Colour = RED) -> Pixels:
     """A disc with soft edges, painted over a copy."""
-    angles = np.linspace(0, 2 * np.pi, 90, endpoint=False)
-    x, y = center
-    corners = [(x + diameter / 2 * np.cos(a), y + diameter / 2 * np.sin(a)) for a in angles]
-    return with_polygon(pixels, corners, colour)
+    return with_polygon(pixels, polygon(center, 90, diameter / 2), colour)
+
+
+def polygon(center: tuple[float, float], corners: int, radius: float) -> list[tuple[float, float]]:
+    """A regular polygon with a corner at the top."""
+    angles = [2 * math.pi * (i / corners - 0.25) for i in range(corners)]
+    return [(center[0] + radius * math.cos(a), center[1] + radius * math.sin(a)) for a in angles]
+
+
+def moved(corners: Sequence[tuple[float, float]], dx: float, dy: float) -> list[tuple[float, float]]:
+    """The corners shifted by `dx` to the right and `dy` down."""
+    return [(x + dx, y + dy) for x, y in corners]
 
 
 def arrow(center: tuple[float, float], size: float, *, mirrored: bool = False) -> list[tuple[float, float]]:
@@ -72,7 +85,8 @@ def jpeg(pixels: Pixels, quality: int) -> Pixels:
         return np.asarray(decoded)
 
 
-def differing(change: Callable[[Pixels], Pixels], pixels: Pixels) -> Box:
-    """The smallest box around the pixels that a change alters."""
-    ys, xs = np.nonzero((change(pixels) != pixels).any(2))
-    return Box(int(xs.min()), int(ys.min()), int(np.ptp(xs)) + 1, int(np.ptp(ys)) + 1)
+def photograph(name: str) -> Pixels:
+    """A piece of 256 x 256 pixels of a photograph in scikit-image's wheel."""
+    data = pytest.importorskip("skimage.data", reason="the extra 'demo' is not installed")
+    pixels: Pixels = np.ascontiguousarray(getattr(data, name)()[20:276, 60:316])
+    return pixels

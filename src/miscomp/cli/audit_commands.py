@@ -21,7 +21,7 @@ def audit(
     reconstructions: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[RECONSTRUCTIONS]",
+            metavar="RECONSTRUCTIONS",
             help="What a codec made of them: an image or .misc stream, or a folder; matched by name without extension.",
         ),
     ] = None,
@@ -146,6 +146,6 @@ def _pair(progress: Progress) -> str:
 
 def _line(text: str) -> str:
     """One line that no name can break up or hide in."""
-    from miscomp.report.wording import visible
+    from miscomp.report.wording import one_line
 
-    return visible(text).replace("\n", "⟨U+000A⟩")
+    return one_line(text)

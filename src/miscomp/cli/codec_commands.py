@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from miscomp.codecs.rate import Encoded
 
 OutputOption = Annotated[
-    str, typer.Option("--output", "-o", metavar="PATH", help="File to write; a folder for several inputs.")
+    str, typer.Option("--output", "-o", metavar="PATH", help="File to write; a folder for several inputs or a folder.")
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object per line on stdout.")]
@@ -29,7 +29,7 @@ MegapixelsOption = Annotated[
 
 
 def compress(
-    inputs: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Images, or folders of images.")],
+    inputs: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Images, or folders of images.")],
     output: OutputOption,
     codec: Annotated[
         str, typer.Option(metavar="NAME", help="Codec, or codec with its setting: lucid@0.25bpp.")
@@ -51,21 +51,22 @@ def compress(
     Example: miscomp compress photo.png --codec lucid --bpp 0.25 -o photo.misc
     """
     from miscomp.codecs.catalog import CODECS, open_codec
-    from miscomp.images import list_images
 
     spec = _spec(codec, quality, bpp)
     row = CODECS[spec.name]
-    files = [file for path in inputs for file in (list_images(path) if path.is_dir() else [path])]
-    plan = _plan(files, output, row.suffix, force=force)
-    if not _is_folder(files, output):
+    to_folder = _wants_folder(inputs, output)
+    files, failures = _list_files(inputs)
+    plan = _plan(files, output, row.suffix, to_folder=to_folder, force=force)
+    if not to_folder:
         _check_suffix(Path(output), row)
     open_codec(spec.name)
 
-    _run(plan, partial(_compress_one, spec=spec, max_megapixels=max_megapixels), json_lines=json_lines)
+    work = partial(_compress_one, spec=spec, max_megapixels=max_megapixels)
+    _run(plan, work, failures=failures, json_lines=json_lines)
 
 
 def decompress(
-    inputs: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Compressed files of any listed codec.")],
+    inputs: Annotated[list[Path], typer.Argument(metavar="FILE", help="Compressed files of any listed codec.")],
     output: OutputOption,
     max_megapixels: MegapixelsOption = 200.0,
     force: ForceOption = False,
@@ -78,8 +79,9 @@ def decompress(
     from miscomp.codecs.catalog import detect_codec, open_codec
     from miscomp.images import write_png
 
-    plan = _plan(inputs, output, ".png", force=force)
-    if not _is_folder(inputs, output) and Path(output).suffix.lower() != ".png":
+    to_folder = _wants_folder(inputs, output)
+    plan = _plan(list(dict.fromkeys(inputs)), output, ".png", to_folder=to_folder, force=force)
+    if not to_folder and Path(output).suffix.lower() != ".png":
         raise UsageError(f"{output} does not end in .png; decompress writes PNG files only, name it so")
 
     def work(source: Path, target: Path) -> dict[str, object]:
@@ -90,9 +92,9 @@ def decompress(
         except StreamError as error:
             raise StreamError(source, error.problem) from error
         height, width = pixels.shape[:2]
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(target.parent)
         write_png(target, pixels)
-        typer.echo(f"{source} -> {target}: {name}, {width} x {height}", err=True)
+        _tell(f"{source} -> {target}: {name}, {width} x {height}")
         return {"codec": name, "width": width, "height": height}
 
     _run(plan, work, json_lines=json_lines)
@@ -155,17 +157,33 @@ def _spec(codec: str, quality: float | None, bpp: float | None) -> CodecSpec:
     return spec
 
 
-def _is_folder(files: list[Path], output: str) -> bool:
-    return len(files) > 1 or output.endswith(("/", os.sep)) or Path(output).is_dir()
+def _wants_folder(inputs: list[Path], output: str) -> bool:
+    """Whether `output` names a folder; what the inputs turn out to hold does not matter."""
+    several = len(inputs) > 1 or inputs[0].is_dir()
+    return several or output.endswith(("/", os.sep)) or Path(output).is_dir()
 
 
-def _plan(files: list[Path], output: str, suffix: str, *, force: bool) -> list[tuple[Path, Path]]:
+def _list_files(inputs: list[Path]) -> tuple[list[Path], dict[Path, str]]:
+    """The files that are named or lie in a named folder, each once; and folders that have none, with the reason."""
+    from miscomp.images import list_images
+
+    files: list[Path] = []
+    failures: dict[Path, str] = {}
+    for path in inputs:
+        try:
+            files += list_images(path) if path.is_dir() else [path]
+        except InputError as error:
+            failures[path] = str(error)
+    return list(dict.fromkeys(files)), failures
+
+
+def _plan(
+    files: list[Path], output: str, suffix: str, *, to_folder: bool, force: bool
+) -> list[tuple[Path, Path]]:
     """Pair each input with its output. Raises `UsageError` before anything is done where files would be lost."""
-    if not files:
-        raise UsageError("no images found in the given folders; name files, or folders that hold images")
     folder = Path(output)
-    if not _is_folder(files, output):
-        plan = [(files[0], folder)]
+    if not to_folder:
+        plan = [(file, folder) for file in files]
     else:
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"{output} is a file; several inputs need a folder behind -o")
@@ -192,33 +210,63 @@ def _check_suffix(target: Path, row: CodecRow) -> None:
         raise UsageError(f"{target} would hold {row.name}, not what its name says; call it {target.stem}{row.suffix}")
 
 
-def _run(plan: list[tuple[Path, Path]], work: Callable[[Path, Path], dict[str, object]], *, json_lines: bool) -> None:
-    """Do each file; one that fails is listed and the others go on. Leaves with exit code 1 if any failed."""
-    failures: list[str] = []
+def _run(
+    plan: list[tuple[Path, Path]],
+    work: Callable[[Path, Path], dict[str, object]],
+    *,
+    json_lines: bool,
+    failures: Mapping[Path, str] | None = None,
+) -> None:
+    """Do each file; one that fails is listed and the others go on. Leaves with exit code 1 if any failed.
+
+    `failures` have happened before: inputs that cannot be done, with the reason.
+    """
+    failed = dict(failures or {})
+    total = len(plan) + len(failed)
+    records: list[dict[str, object]] = [{"input": str(path), "error": text} for path, text in failed.items()]
     for source, target in plan:
         try:
-            record = {"input": str(source), "output": str(target), **work(source, target)}
+            records.append({"input": str(source), "output": str(target), **work(source, target)})
         except (MiscompError, OSError) as error:
-            message = str(error) if isinstance(error, InputError) else f"{source}: {error}"
-            failures.append(message)
-            record = {"input": str(source), "error": message}
-        if json_lines:
-            typer.echo(json.dumps(record))
-    for message in failures:
-        typer.echo(f"failed: {message}", err=True)
-    if failures:
-        typer.echo(f"{len(failures)} of {len(plan)} failed", err=True)
+            failed[source] = str(error) if isinstance(error, InputError) else f"{source}: {error}"
+            records.append({"input": str(source), "error": failed[source]})
+        while json_lines and records:
+            typer.echo(json.dumps(records.pop(0)))
+    for message in failed.values():
+        _tell(f"failed: {message}")
+    if failed:
+        _tell(f"{len(failed)} of {total} failed")
         raise typer.Exit(1)
+
+
+def _tell(message: str) -> None:
+    """One line on stderr that no name can break up or hide in."""
+    from miscomp.report.wording import one_line
+
+    typer.echo(one_line(message), err=True)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(folder, f"cannot be a folder to write to: {error.strerror}; choose another -o") from error
 
 
 @contextmanager
 def _replacing(target: Path) -> Iterator[Path]:
-    """Yield a file beside `target` that takes its place when all went well, and is removed when not."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    """Yield a file beside `target` that takes its place when all went well, and is removed when not.
+
+    Raises `InputError` where it cannot be written.
+    """
+    _make_folder(target.parent)
     unfinished = target.with_name(f".{os.getpid()}-{target.name}")
     try:
         yield unfinished
         os.replace(unfinished, target)
+    except OSError as error:
+        problem = f"cannot be written: {error.strerror}; check the folder, its permissions and space"
+        raise InputError(target, problem) from error
     finally:
         unfinished.unlink(missing_ok=True)
 
@@ -229,11 +277,11 @@ def _compress_one(source: Path, target: Path, *, spec: CodecSpec, max_megapixels
 
     picture = read(source, max_megapixels=max_megapixels)
     for warning in picture.warnings:
-        typer.echo(f"{source}: {warning}", err=True)
+        _tell(f"{source}: {warning}")
     encoded = encode(spec, picture.pixels)
     with _replacing(target) as unfinished:
         unfinished.write_bytes(encoded.content)
-    typer.echo(f"{source} -> {target}: {_describe(spec, encoded)}", err=True)
+    _tell(f"{source} -> {target}: {_describe(spec, encoded)}")
     return {"codec": spec.name, "width": picture.width, "height": picture.height, **_numbers(encoded)}
 
 

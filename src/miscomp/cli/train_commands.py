@@ -43,6 +43,8 @@ def train_codec(
     """
     if weights_out is not None and (weights_out.is_dir() or (weights_out.exists() and not force)):
         raise UsageError(f"{weights_out} exists; choose another --weights-out, or give --force to overwrite a file")
+    if output.exists() and not output.is_dir():
+        raise UsageError(f"{output} is a file; a run needs a folder behind -o")
     from miscomp.training.codec import train_codec as train
     from miscomp.training.config import TrainConfig, load_config
 

@@ -155,6 +155,7 @@ CODECS: Registry[CodecRow] = Registry(
             licence="Apache-2.0",
             format_id=1,
             default_bpp=0.25,
+            max_side=65536,
             weights=Weights(source="shipped with the package, trained by this project", licence="Apache-2.0"),
         ),
     ],

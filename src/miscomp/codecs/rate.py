@@ -77,7 +77,7 @@ def encode_at_bpp(codec: Codec, row: CodecRow, pixels: Pixels, bpp: float, *, to
 
     tried: dict[int, Encoded] = {}
     _search(error_at, last=_last(scale), start=round((scale.default - scale.low) / scale.step))
-    best = min(tried.values(), key=lambda one: (abs(math.log(one.bpp / bpp)), one.bpp))
+    best = min(tried.values(), key=lambda one: (abs(math.log(one.bpp / bpp)), one.bpp, one.quality))
     reached = abs(best.bpp / bpp - 1) <= tolerance
     note = "" if reached else _explain(bpp, best, list(tried.values()))
     return replace(best, target_bpp=bpp, reached=reached, note=note, tries=len(tried))

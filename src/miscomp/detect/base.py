@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -26,8 +27,8 @@ class DetectSettings:
     """Findings below this score are dropped."""
 
     def __post_init__(self) -> None:
-        if not self.per_megapixel > 0:
-            raise UsageError(f"per_megapixel must be positive, got {self.per_megapixel}")
+        if not (self.per_megapixel > 0 and math.isfinite(self.per_megapixel)):
+            raise UsageError(f"per_megapixel must be positive and finite, got {self.per_megapixel}")
         if self.at_least < 0:
             raise UsageError(f"at_least must not be negative, got {self.at_least}")
         if not 0 <= self.minimum_score <= 1:

@@ -44,8 +44,18 @@ class Distinctness:
     @property
     def relevant(self) -> Map:
         """How surely the window holds a distinct object, in [0, 1]."""
-        value: Map = 1 - np.exp(-_SHARPNESS * (self.colour**2 + self.edges**2))
-        return value
+        return _relevant(self.colour, self.edges)
+
+    def at(self, row: int, column: int) -> tuple[float, float, float]:
+        """Relevance, distinctness in colour and in edges of one window, without the map of all."""
+        here = np.s_[row : row + 1, column : column + 1]
+        colour, edges = self.colour[here], self.edges[here]
+        return float(_relevant(colour, edges)[0, 0]), float(colour[0, 0]), float(edges[0, 0])
+
+
+def _relevant(colour: Map, edges: Map) -> Map:
+    value: Map = 1 - np.exp(-_SHARPNESS * (colour**2 + edges**2))
+    return value
 
 
 def distinctness(lab: Map, edges: Map, side: int) -> Distinctness:
@@ -123,17 +133,12 @@ class _Relevance:
 
     def __call__(self, row: int, column: int) -> tuple[float, float, float, str]:
         """Relevance, distinctness in colour and in edges, and in which picture."""
-        a, b = float(self._a.relevant[row, column]), float(self._b.relevant[row, column])
-        best = self._a if a >= b else self._b
+        a, b = self._a.at(row, column), self._b.at(row, column)
+        relevant, colour, edges = a if a[0] >= b[0] else b
         where = ""
-        if max(a, b) > 2 * min(a, b):
-            where = ", clearly only in the original" if a > b else ", clearly only in the reconstruction"
-        return (
-            self._identifiable * max(a, b),
-            float(best.colour[row, column]),
-            float(best.edges[row, column]),
-            where,
-        )
+        if relevant > 2 * min(a[0], b[0]):
+            where = ", clearly only in the original" if a[0] > b[0] else ", clearly only in the reconstruction"
+        return self._identifiable * relevant, colour, edges, where
 
 
 def _strengths(pair: PairInHand) -> tuple[Map, list[_Relevance]]:

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from miscomp.detect.base import inside
 from miscomp.detect.cells import CellMaps, Map
 from miscomp.detect.change import rms, window
+from miscomp.records import Box
 
 _FLOOR = 0.004
 
@@ -31,6 +33,11 @@ class SuspicionMaps:
         """Any of the three."""
         value: Map = 1 - (1 - self.blur) * (1 - self.blocks) * (1 - self.noise)
         return value
+
+    def within(self, box: Box) -> SuspicionMaps:
+        """The cells that a box touches."""
+        blur, blocks, noise = (inside(values, box) for values in (self.blur, self.blocks, self.noise))
+        return SuspicionMaps(blur=blur, blocks=blocks, noise=noise)
 
 
 def suspicion_maps(cells: CellMaps) -> SuspicionMaps:

@@ -44,6 +44,11 @@ def visible(text: str) -> str:
     return "".join(f"⟨U+{ord(c):04X}⟩" if unicodedata.category(c) in _HIDDEN and c != "\n" else c for c in text)
 
 
+def one_line(text: str) -> str:
+    """Make line feeds visible too, for places where a message is one line."""
+    return visible(text).replace("\n", "⟨U+000A⟩")
+
+
 def number(value: float | None, digits: int = 2) -> str:
     """A figure with fixed digits; an en dash for unknown, a sign for infinity."""
     if value is None or math.isnan(value):

@@ -20,18 +20,18 @@ class TrainConfig:
     A run can therefore be lengthened while it is in its constant part: give more steps and resume.
     """
 
-    steps: int = 20_000
+    steps: int = 30_000
     batch_size: int = 8
     crop: int = 128
     """Side of the square training crops in pixels; a multiple of 64."""
     learning_rate: float = 5e-4
     warmup: int = 200
-    decay: float = 0.25
+    decay: float = 0.3
     clip: float = 1.0
     """Largest gradient norm."""
-    lmbda_low: float = 0.0008
+    lmbda_low: float = 0.0004
     """Rate-distortion weight at quality 0."""
-    lmbda_high: float = 0.08
+    lmbda_high: float = 0.04
     """Rate-distortion weight at quality 1; log-linear in between."""
     precision: str = "bf16"
     """`bf16` or `no` (float32), as in accelerate."""
