@@ -11,11 +11,12 @@ import os
 from pathlib import Path
 
 import numpy as np
+from scipy import ndimage
+
 from miscomp.audit import audit_pair
 from miscomp.detect.base import DetectSettings
 from miscomp.images import Pixels, read
 from miscomp.records import Box, is_hit
-from scipy import ndimage
 
 TOP = 20
 

@@ -45,6 +45,7 @@ def verb(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
             "input": ImageError("a.png", "is no picture"),
             "interrupt": KeyboardInterrupt(),
             "pipe": BrokenPipeError(32, "Broken pipe"),
+            "disk": OSError(28, "No space left on device", "full\n/report.html"),
             "bug": ZeroDivisionError("a fault in the program"),
         }[how]
 
@@ -122,6 +123,13 @@ def test_an_error_of_the_family_is_one_line_on_stderr(
     assert leave(verb, how) == code
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", f"miscomp: {message}\n")
+
+
+def test_what_the_system_refuses_is_one_line_and_no_traceback(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert leave(verb, "disk") == 1
+    told = capsys.readouterr().err
+    assert told.startswith("miscomp: [Errno 28] No space left on device: ") and "report.html" in told
+    assert told.count("\n") == 1 and "Traceback" not in told
 
 
 @pytest.mark.parametrize(("how", "code"), [("interrupt", 130), ("pipe", 1)])

@@ -112,6 +112,38 @@ def test_several_inputs_go_to_a_folder_and_a_bad_one_does_not_stop_the_rest(phot
     assert f"failed: {damaged}: " in result.stderr
 
 
+def test_a_folder_without_pictures_does_not_stop_the_rest(photo: Path, tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
+    result = run("compress", tmp_path / "none", photo, photo, "--codec", "jpeg", "-o", tmp_path / "out")
+    assert result.exit_code == 1
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["photo.jpg"]
+    assert f"failed: {tmp_path / 'none'}: holds no picture" in result.stderr and "1 of 2 failed" in result.stderr
+
+
+def test_a_folder_goes_to_a_folder_even_with_one_picture(photo: Path, tmp_path: Path) -> None:
+    assert run("compress", photo.parent, "--codec", "jpeg", "-o", tmp_path / "out").exit_code == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["photo.jpg"]
+
+
+@pytest.mark.parametrize(("command", "name"), [("compress", "x.jpg"), ("decompress", "x.png")])
+def test_a_place_that_cannot_be_written_is_named(command: str, name: str, photo: Path, tmp_path: Path) -> None:
+    coded = tmp_path / "photo.jpg"
+    assert run("compress", photo, "--codec", "jpeg", "-o", coded).exit_code == 0
+    (tmp_path / "file").write_text("precious")
+    codec = ("--codec", "jpeg") if command == "compress" else ()
+    result = run(command, photo if codec else coded, *codec, "-o", tmp_path / "file" / name)
+    assert result.exit_code == 1
+    assert f"failed: {tmp_path / 'file'}: cannot be a folder to write to" in result.stderr
+    assert (tmp_path / "file").read_text() == "precious"
+
+
+def test_names_cannot_break_a_line_or_turn_it_around(photo: Path, tmp_path: Path) -> None:
+    odd = photo.rename(photo.with_name("a\nfailed: b \u202egnp.png"))
+    result = run("compress", odd, "--codec", "jpeg", "-o", tmp_path / "x.jpg")
+    assert result.exit_code == 0
+    assert len(result.stderr.splitlines()) == 1 and "⟨U+000A⟩failed: b ⟨U+202E⟩gnp.png" in result.stderr
+
+
 def test_one_input_goes_into_an_existing_folder_or_one_named_with_a_slash(photo: Path, tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     assert run("compress", photo, "--codec", "webp", "-o", tmp_path / "there").exit_code == 0

@@ -47,6 +47,13 @@ def test_weights_that_exist_are_not_overwritten_without_force(photographs: Path,
     assert not (tmp_path / "run").exists()
 
 
+def test_a_file_is_no_run_folder(photographs: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("precious")
+    with pytest.raises(UsageError, match="run is a file; a run needs a folder"):
+        CliRunner().invoke(app, ["codec", str(photographs), "-o", str(tmp_path / "run")], catch_exceptions=False)
+    assert (tmp_path / "run").read_text() == "precious"
+
+
 def test_the_help_ends_with_an_example() -> None:
     result = CliRunner().invoke(app, ["codec", "--help"])
     assert "Example: miscomp train codec" in result.stdout

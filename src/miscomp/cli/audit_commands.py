@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from miscomp.audit_run import Progress
+    from miscomp.audit.run import Progress
     from miscomp.report.run import Run
 
 
@@ -61,7 +61,7 @@ def audit(
 
     Example: miscomp audit photos --codec lucid@0.25bpp --codec jpeg@like:lucid -o report
     """
-    from miscomp.audit_run import DEFAULT_CODECS, AuditOptions, run_audit
+    from miscomp.audit.run import DEFAULT_CODECS, AuditOptions, run_audit
     from miscomp.codecs.catalog import parse_spec
     from miscomp.detect.base import DetectSettings
 

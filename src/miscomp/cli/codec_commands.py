@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -55,14 +55,12 @@ def compress(
     spec = _spec(codec, quality, bpp)
     row = CODECS[spec.name]
     to_folder = _wants_folder(inputs, output)
-    files, failures = _list_files(inputs)
-    plan = _plan(files, output, row.suffix, to_folder=to_folder, force=force)
+    plan = _plan(_list_files(inputs), output, row.suffix, to_folder=to_folder, force=force)
     if not to_folder:
         _check_suffix(Path(output), row)
     open_codec(spec.name)
 
-    work = partial(_compress_one, spec=spec, max_megapixels=max_megapixels)
-    _run(plan, work, failures=failures, json_lines=json_lines)
+    _run(plan, partial(_compress_one, spec=spec, max_megapixels=max_megapixels), json_lines=json_lines)
 
 
 def decompress(
@@ -159,27 +157,23 @@ def _spec(codec: str, quality: float | None, bpp: float | None) -> CodecSpec:
 
 def _wants_folder(inputs: list[Path], output: str) -> bool:
     """Whether `output` names a folder; what the inputs turn out to hold does not matter."""
-    several = len(inputs) > 1 or inputs[0].is_dir()
-    return several or output.endswith(("/", os.sep)) or Path(output).is_dir()
+    return len(inputs) > 1 or inputs[0].is_dir() or output.endswith(("/", os.sep)) or Path(output).is_dir()
 
 
-def _list_files(inputs: list[Path]) -> tuple[list[Path], dict[Path, str]]:
-    """The files that are named or lie in a named folder, each once; and folders that have none, with the reason."""
+def _list_files(inputs: list[Path]) -> list[Path]:
+    """The files that are named or lie in a named folder, each once. A folder without any stays, to fail by itself."""
     from miscomp.images import list_images
 
     files: list[Path] = []
-    failures: dict[Path, str] = {}
     for path in inputs:
         try:
             files += list_images(path) if path.is_dir() else [path]
-        except InputError as error:
-            failures[path] = str(error)
-    return list(dict.fromkeys(files)), failures
+        except InputError:
+            files.append(path)
+    return list(dict.fromkeys(files))
 
 
-def _plan(
-    files: list[Path], output: str, suffix: str, *, to_folder: bool, force: bool
-) -> list[tuple[Path, Path]]:
+def _plan(files: list[Path], output: str, suffix: str, *, to_folder: bool, force: bool) -> list[tuple[Path, Path]]:
     """Pair each input with its output. Raises `UsageError` before anything is done where files would be lost."""
     folder = Path(output)
     if not to_folder:
@@ -210,32 +204,22 @@ def _check_suffix(target: Path, row: CodecRow) -> None:
         raise UsageError(f"{target} would hold {row.name}, not what its name says; call it {target.stem}{row.suffix}")
 
 
-def _run(
-    plan: list[tuple[Path, Path]],
-    work: Callable[[Path, Path], dict[str, object]],
-    *,
-    json_lines: bool,
-    failures: Mapping[Path, str] | None = None,
-) -> None:
-    """Do each file; one that fails is listed and the others go on. Leaves with exit code 1 if any failed.
-
-    `failures` have happened before: inputs that cannot be done, with the reason.
-    """
-    failed = dict(failures or {})
-    total = len(plan) + len(failed)
-    records: list[dict[str, object]] = [{"input": str(path), "error": text} for path, text in failed.items()]
+def _run(plan: list[tuple[Path, Path]], work: Callable[[Path, Path], dict[str, object]], *, json_lines: bool) -> None:
+    """Do each file; one that fails is listed and the others go on. Leaves with exit code 1 if any failed."""
+    failures: list[str] = []
     for source, target in plan:
         try:
-            records.append({"input": str(source), "output": str(target), **work(source, target)})
+            record = {"input": str(source), "output": str(target), **work(source, target)}
         except (MiscompError, OSError) as error:
-            failed[source] = str(error) if isinstance(error, InputError) else f"{source}: {error}"
-            records.append({"input": str(source), "error": failed[source]})
-        while json_lines and records:
-            typer.echo(json.dumps(records.pop(0)))
-    for message in failed.values():
+            message = str(error) if isinstance(error, InputError) else f"{source}: {error}"
+            failures.append(message)
+            record = {"input": str(source), "error": message}
+        if json_lines:
+            typer.echo(json.dumps(record))
+    for message in failures:
         _tell(f"failed: {message}")
-    if failed:
-        _tell(f"{len(failed)} of {total} failed")
+    if failures:
+        _tell(f"{len(failures)} of {len(plan)} failed")
         raise typer.Exit(1)
 
 
@@ -265,16 +249,17 @@ def _replacing(target: Path) -> Iterator[Path]:
         yield unfinished
         os.replace(unfinished, target)
     except OSError as error:
-        problem = f"cannot be written: {error.strerror}; check the folder, its permissions and space"
-        raise InputError(target, problem) from error
+        raise InputError(target, f"cannot be written: {error.strerror}; check its folder and the space") from error
     finally:
         unfinished.unlink(missing_ok=True)
 
 
 def _compress_one(source: Path, target: Path, *, spec: CodecSpec, max_megapixels: float) -> dict[str, object]:
     from miscomp.codecs.rate import encode
-    from miscomp.images import read
+    from miscomp.images import list_images, read
 
+    if source.is_dir():
+        list_images(source)  # says what is looked for in it
     picture = read(source, max_megapixels=max_megapixels)
     for warning in picture.warnings:
         _tell(f"{source}: {warning}")

@@ -32,8 +32,8 @@ def demo(
 
     Example: miscomp demo -o demo_report
     """
-    from miscomp.audit_plan import AuditOptions
-    from miscomp.audit_run import run_audit
+    from miscomp.audit.plan import AuditOptions
+    from miscomp.audit.run import run_audit
     from miscomp.codecs.catalog import parse_spec
     from miscomp.demo import DEMO_CODECS, PHOTOGRAPHS, credits, find
     from miscomp.detect.base import DetectSettings

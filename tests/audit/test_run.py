@@ -16,7 +16,8 @@ import pytest
 import torch
 from PIL import Image
 
-from miscomp.audit_run import AuditOptions, Progress, default_jobs, run_audit
+from miscomp.audit.run import AuditOptions, Progress, default_jobs, run_audit
+from miscomp.audit.store import AuditFolder
 from miscomp.codecs.catalog import open_codec, parse_spec
 from miscomp.errors import UnknownName, UsageError
 from miscomp.images import Pixels, read, write_png
@@ -24,7 +25,7 @@ from miscomp.records import Annotation, ImageRow, ModelRow
 from miscomp.report.run import Run, read_json
 from miscomp.tables import read as read_table
 
-FAKES = Path(__file__).parent / "fakes"
+FAKES = Path(__file__).parents[1] / "fakes"
 CODECS = ("webp@q20", "jpeg@like:webp")
 TABLES = ("annotations.csv", "images.csv", "models.csv", "report.json", "report.html", "settings.json")
 
@@ -223,7 +224,7 @@ def test_a_killed_audit_leaves_whole_pairs_and_goes_on_from_there(photos: Path, 
     shutil.copy(photos / "c.png", photos / "b-killed.png")
     program = (
         "import sys; sys.path[:0] = sys.argv[1:3]; from pathlib import Path\n"
-        "from miscomp.audit_run import AuditOptions, run_audit; from miscomp.codecs.catalog import parse_spec\n"
+        "from miscomp.audit.run import AuditOptions, run_audit; from miscomp.codecs.catalog import parse_spec\n"
         "run_audit([Path(sys.argv[3])], None, tuple(map(parse_spec, sys.argv[5:])), Path(sys.argv[4]),"
         " AuditOptions(jobs=1, detector='fake_detector'))"
     )
@@ -249,7 +250,7 @@ def test_a_killed_audit_leaves_whole_pairs_and_goes_on_from_there(photos: Path, 
 
 
 def test_an_interrupt_leaves_nothing_unfinished(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from miscomp import audit_store
+    from miscomp.audit import store as audit_store
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
@@ -364,3 +365,13 @@ def test_networks_compute_in_one_thread_whatever_the_jobs(photos: Path, tmp_path
     run = audit(photos, tmp_path / "out", "jpeg@q10", jobs=jobs, detector="fake_torch_detector")
     assert [result.warnings for result in run.results[3:]] == [("torch 1",)] * 2
     assert torch.get_num_threads() == before
+
+
+def test_two_audits_never_write_to_one_folder_at_a_time(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with AuditFolder(out).owned():
+        for force in (False, True):
+            with pytest.raises(UsageError, match="another audit is writing to"):
+                audit(photos, out, "webp@q20", force=force)
+        assert list(out.iterdir()) == []
+    assert len(audit(photos, out, "webp@q20").results) == 3

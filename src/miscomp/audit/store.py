@@ -15,7 +15,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,8 +29,13 @@ from miscomp.pairs import Pair
 from miscomp.records import ImageRow, PairResult
 from miscomp.report.run import Run, read_json, write_json
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 if TYPE_CHECKING:
-    from miscomp.audit import PairFindings
+    from miscomp.audit.examine import PairFindings
 
 SETTINGS = "settings.json"
 WRITTEN = ("annotations.csv", "images.csv", "models.csv", "report.json", "report.html", "timings.json")
@@ -53,6 +59,32 @@ class AuditFolder:
 
     path: Path
 
+    @contextmanager
+    def owned(self) -> Iterator[None]:
+        """Create the folder and keep other audits out of it; the system lets go of it when this process ends.
+
+        Raises `UsageError` where another audit is at work. Windows has no such locks: there nobody is kept out.
+        """
+        lock = None
+        try:
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+                if fcntl is not None:
+                    lock = os.open(self.path, os.O_RDONLY)
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                busy = f"another audit is writing to {self.path}"
+                raise UsageError(f"{busy}; wait until it has ended, or choose another folder with -o") from error
+            except OSError as error:
+                raise self._useless(error) from error
+            yield
+        finally:
+            if lock is not None:
+                os.close(lock)
+
+    def _useless(self, error: OSError) -> UsageError:
+        return UsageError(f"{self.path} cannot hold the audit: {error}; choose another folder with -o")
+
     def open(self, settings: Mapping[str, Any], *, force: bool) -> None:
         """Create the folder, or go on in one made with the same settings; with `force`, start anew in any.
 
@@ -70,7 +102,7 @@ class AuditFolder:
             write_text(self.path / SETTINGS, json.dumps(asked, indent=1, ensure_ascii=True) + "\n")
             self.clean()
         except OSError as error:
-            raise UsageError(f"{self.path} cannot hold the audit: {error}; choose another folder with -o") from error
+            raise self._useless(error) from error
 
     def _check(self, asked: Mapping[str, Any]) -> None:
         saved = self._saved()

@@ -16,10 +16,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from miscomp.audit_plan import DEFAULT_CODECS, AuditOptions, ImageTask, Plan, make_plan, make_tasks
-from miscomp.audit_processes import run_tasks
-from miscomp.audit_store import AuditFolder, write_text
-from miscomp.audit_work import Event
+from miscomp.audit.plan import DEFAULT_CODECS, AuditOptions, ImageTask, Plan, make_plan, make_tasks
+from miscomp.audit.processes import run_tasks
+from miscomp.audit.store import AuditFolder, write_text
+from miscomp.audit.work import Event
 from miscomp.codecs.catalog import CodecSpec
 from miscomp.errors import MissingExtra, UsageError
 from miscomp.pairs import match_files
@@ -72,24 +72,25 @@ def run_audit(
     plan = make_plan(specs, folder, options, given=reconstructions is not None, threads=max(1, _cores() // jobs))
     _check_reader(plan)
     store = AuditFolder(folder)
-    store.open(plan.all_settings, force=options.force)
-    begin = time.perf_counter()
-    try:
-        ended = _follow(plan, tasks, jobs, progress)
-    finally:
-        store.clean()
-    run = Run(
-        version=plan.version,
-        settings=plan.settings,
-        results=_results(tasks, ended),
-        failures=(*failures, *_failures(tasks, ended)),
-        unmatched=matching.unmatched,
-        detector=plan.detector_version,
-    )
-    pairs = sum(len(task.models) for task in tasks)
-    progress(Progress(done=pairs, total=pairs, outcome="writing"))
-    _write(run, plan.models, folder)
-    _write_timings(folder, tasks, ended, jobs=jobs, seconds=time.perf_counter() - begin)
+    with store.owned():
+        store.open(plan.all_settings, force=options.force)
+        begin = time.perf_counter()
+        try:
+            ended = _follow(plan, tasks, jobs, progress)
+        finally:
+            store.clean()
+        run = Run(
+            version=plan.version,
+            settings=plan.settings,
+            results=_results(tasks, ended),
+            failures=(*failures, *_failures(tasks, ended)),
+            unmatched=matching.unmatched,
+            detector=plan.detector_version,
+        )
+        pairs = sum(len(task.models) for task in tasks)
+        progress(Progress(done=pairs, total=pairs, outcome="writing"))
+        _write(run, plan.models, folder)
+        _write_timings(folder, tasks, ended, jobs=jobs, seconds=time.perf_counter() - begin)
     return run
 
 

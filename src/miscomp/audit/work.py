@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from miscomp.audit_plan import ImageTask, Plan
-from miscomp.audit_store import AuditFolder
+from miscomp.audit.plan import ImageTask, Plan
+from miscomp.audit.store import AuditFolder
 from miscomp.codecs.catalog import CodecSpec, open_codec
 from miscomp.codecs.rate import encode
 from miscomp.errors import ImageError, InputError, MiscompError, UsageError

@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 
-from miscomp.audit_plan import ImageTask, Plan
-from miscomp.audit_work import Auditor, Event
+from miscomp.audit.plan import ImageTask, Plan
+from miscomp.audit.work import Auditor, Event
 
 
 def run_tasks(plan: Plan, tasks: Sequence[ImageTask], jobs: int) -> Generator[Event]:

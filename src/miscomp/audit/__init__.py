@@ -1,0 +1,9 @@
+"""The main job: pairs of pictures in, candidates for miscompressions out.
+
+`audit_pair` examines one pair; `miscomp.audit.run.run_audit` whole folders, with tables and a report.
+"""
+
+from miscomp.audit.examine import DETECTOR_VERSION, LABELER, PairFindings, audit_pair
+from miscomp.detect.base import DetectSettings
+
+__all__ = ["DETECTOR_VERSION", "LABELER", "DetectSettings", "PairFindings", "audit_pair"]
