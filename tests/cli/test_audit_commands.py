@@ -47,6 +47,15 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path / "photos"
 
 
+def test_a_rate_that_was_not_reached_is_told_and_is_no_failure(photos: Path, tmp_path: Path) -> None:
+    result = run(photos, "--codec", "jpeg@0.01bpp", "--codec", "webp@q5", "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    told = [line for line in result.stderr.splitlines() if "not reached" in line]
+    assert told == ["rate not reached: jpeg@0.01bpp on 2 of 2 images; the report says why"]
+    reached = run(photos, "--codec", "jpeg@3bpp", "-o", tmp_path / "other")
+    assert reached.exit_code == 0 and "not reached" not in reached.stderr
+
+
 def test_an_audit_prints_a_table_and_the_report_s_path_and_tells_progress(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = run(photos, "--codec", "webp@q5", "--codec", "jpeg@like:webp", "-o", out)

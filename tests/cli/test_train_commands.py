@@ -34,6 +34,10 @@ def test_a_run_writes_weights_and_settings_and_talks_on_stderr(photographs: Path
     saved = json.loads((out / "config.json").read_text())
     assert (saved["steps"], saved["seed"], saved["crop"]) == (1, 4, 64)
     assert weights.read_bytes() == (out / "lucid.safetensors").read_bytes()
+    same = CliRunner().invoke(
+        app, ["codec", str(photographs), "-o", str(out), *options[:-1], str(out / "lucid.safetensors"), "--force"]
+    )
+    assert (same.exit_code, same.stdout) == (0, f"{out / 'lucid.safetensors'}\n")
     assert Lucid(weights).compress(np.zeros((3, 3, 3), np.uint8), 0.5)
 
 

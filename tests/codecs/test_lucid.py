@@ -39,8 +39,8 @@ def tiny_model(seed: int = 0) -> LucidModel:
                 for unit in context.buffers():
                     unit.copy_(torch.linspace(0.5, 3, unit.numel()).view_as(unit))
                 # Scales near 0.8, that of the latents below.
-                output = context.get_submodule("fuse.2")
-                dict(output.named_parameters())["bias"][output.weight.shape[0] // 2 :] += 2.7
+                weights = dict(context.named_parameters())
+                weights["fuse.2.bias"][len(weights["fuse.2.bias"]) // 2 :] += 2.7
     return model
 
 

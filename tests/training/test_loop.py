@@ -103,7 +103,7 @@ def test_the_learning_rate_warms_up_stays_and_falls_to_zero() -> None:
 
 
 def test_a_longer_run_begins_like_a_shorter_one_until_that_decays() -> None:
-    short, long = TrainConfig(steps=1000), TrainConfig(steps=5000)
+    short, long = TrainConfig(steps=1000, decay=0.25), TrainConfig(steps=5000, decay=0.25)
     for step in (0, 100, 300, 749):
         assert learning_rate_factor(step, short) == learning_rate_factor(step, long)
 

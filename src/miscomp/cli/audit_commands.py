@@ -87,12 +87,32 @@ def tell(run: Run, folder: Path, *, json_object: bool) -> None:
     else:
         typer.echo(summary_text(summary).rstrip("\n"))
         typer.echo(f"report: {_line(str(report))}")
+    for missed in _missed_rates(run):
+        typer.echo(f"rate not reached: {missed}", err=True)
     for name in run.unmatched:
         typer.echo(f"no partner: {_line(name)}", err=True)
     for failure in run.failures:
         typer.echo(f"failed: {_line(f'{failure.name}: {failure.reason}')}", err=True)
     if run.failures:
         raise typer.Exit(1)
+
+
+def _missed_rates(run: Run) -> list[str]:
+    """Codecs asked for at a rate that they did not come close to, with how often."""
+    from miscomp.codecs.catalog import parse_spec
+    from miscomp.codecs.rate import TOLERANCE
+    from miscomp.records import GIVEN
+
+    reached: dict[str, list[bool]] = {}
+    for row in (result.row for result in run.results if result.row.model != GIVEN):
+        target = parse_spec(row.model).bpp
+        if target is not None and row.bpp is not None:
+            reached.setdefault(row.model, []).append(abs(row.bpp / target - 1) <= TOLERANCE)
+    return [
+        f"{model} on {oks.count(False)} of {len(oks)} images; the report says why"
+        for model, oks in reached.items()
+        if not all(oks)
+    ]
 
 
 @contextmanager

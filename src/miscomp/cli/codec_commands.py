@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from miscomp.codecs.rate import Encoded
 
 OutputOption = Annotated[
-    str, typer.Option("--output", "-o", metavar="PATH", help="File to write; a folder for several inputs or a folder.")
+    str, typer.Option("--output", "-o", metavar="PATH", help="File to write; a folder for a folder or several inputs.")
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object per line on stdout.")]

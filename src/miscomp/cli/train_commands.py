@@ -52,7 +52,7 @@ def train_codec(
     overrides: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     settings = load_config(config, overrides) if config is not None else TrainConfig(**overrides)
     written = train(images, output, settings, talk=lambda line: typer.echo(line, err=True))
-    if weights_out is not None:
+    if weights_out is not None and weights_out.resolve() != written.resolve():
         weights_out.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(written, weights_out)
         written = weights_out

@@ -91,6 +91,9 @@ def checkerboard(like: Tensor) -> Tensor:
 class GroupContext(nn.Module):
     """Mean and scale of one channel group from the hyperprior, earlier groups and the group's own anchors."""
 
+    unit: Tensor
+    earlier_unit: Tensor
+
     def __init__(self, config: LucidConfig, group: int) -> None:
         super().__init__()
         size, earlier = config.groups[group], sum(config.groups[:group])
@@ -111,6 +114,23 @@ class GroupContext(nn.Module):
             parts.append(self.channel(earlier / self.earlier_unit))
         mean, raw = self.fuse(torch.cat(parts, 1)).chunk(2, 1)
         return mean * self.unit, positive_scale(raw)
+
+    @torch.no_grad()
+    def start_from(self, unit: Tensor, earlier: Tensor) -> None:
+        """Start with means of 0 and scales of `unit` (group), after groups with scales `earlier`."""
+        self.unit.copy_(unit[None, :, None, None])
+        if len(earlier):
+            self.earlier_unit.copy_(earlier[None, :, None, None])
+        output = _convolution(self.fuse[-1])
+        output.weight.mul_(0.1)
+        start = torch.cat([torch.zeros_like(unit), (unit / SCALE_MIN - 1).clamp_min(0.1).log()])
+        output.bias = nn.Parameter(start.to(output.weight))
+
+
+def _convolution(module: nn.Module) -> nn.Conv2d:
+    if not isinstance(module, nn.Conv2d):
+        raise TypeError(f"a convolution is needed, got {type(module).__name__}")
+    return module
 
 
 def positive_scale(raw: Tensor) -> Tensor:
@@ -195,20 +215,14 @@ class LucidModel(nn.Module):
         """
         self.lift.weight.copy_(basis[:, :, None, None])
         self.lower.weight.copy_(basis.T[:, :, None, None])
-        for last in (self.g_a[-1], self.g_s[-2]):
+        for last in (_convolution(self.g_a[-1]), _convolution(self.g_s[-2])):
             last.weight.mul_(0.1)
-            last.bias.zero_()
+            last.bias = nn.Parameter(torch.zeros_like(last.weight[:, 0, 0, 0]))
         unit = (deviation * math.exp((LOW_GAIN + HIGH_GAIN) / 2)).clamp_min(0.1)
         first = 0
         for context, size in zip(self.entropy.contexts, self.config.groups, strict=True):
-            own = unit[first : first + size]
-            context.unit.copy_(own[None, :, None, None])
-            if first:
-                context.earlier_unit.copy_(unit[None, :first, None, None])
-            output = context.fuse[-1]
-            output.weight.mul_(0.1)
-            output.bias[:size] = 0
-            output.bias[size:] = (own / SCALE_MIN - 1).clamp_min(0.1).log()
+            if isinstance(context, GroupContext):
+                context.start_from(unit[first : first + size], unit[:first])
             first += size
 
     def forward(self, x: Tensor, quality: Tensor, noise: torch.Generator | None = None) -> LucidOutput:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from miscomp.images import Pixels
 
 MAX_TRIES = 16
+TOLERANCE = 0.02
+"""Share of the target within which a rate counts as reached."""
 _LOG_RANGE = 4.0
 """Logarithm of highest over lowest rate, before anything is known; 2.7 to 6.6 for the codecs at hand."""
 
@@ -58,7 +60,7 @@ def encode_at_quality(codec: Codec, row: CodecRow, pixels: Pixels, quality: floa
     return Encoded(content=content, quality=quality, bpp=8 * len(content) / (width * height))
 
 
-def encode_at_bpp(codec: Codec, row: CodecRow, pixels: Pixels, bpp: float, *, tolerance: float = 0.02) -> Encoded:
+def encode_at_bpp(codec: Codec, row: CodecRow, pixels: Pixels, bpp: float, *, tolerance: float = TOLERANCE) -> Encoded:
     """Search the quality whose rate is within `tolerance` (a share) of `bpp`, or else the closest one tried.
 
     The rate is taken to rise with quality on the whole; where it does not, the search still ends and
