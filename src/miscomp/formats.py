@@ -108,7 +108,9 @@ def check_size(where: object, width: int, height: int, max_megapixels: float) ->
         raise ImageError(where, f"has no pixels ({width} x {height}); at least 1 x 1 is needed")
     if width * height > max_megapixels * 1e6:
         found = f"has {width} x {height} pixels ({width * height / 1e6:.1f} megapixels)"
-        raise ImageError(where, f"{found}; the limit is {max_megapixels:g}; scale it down or raise max_megapixels")
+        raise ImageError(
+            where, f"{found}; the limit is {max_megapixels:g}; scale it down or raise the limit (max_megapixels)"
+        )
 
 
 def open_source(content: bytes, where: object, max_megapixels: float) -> Source:

@@ -25,10 +25,10 @@ def test_a_file_is_read_and_overrides_stand_above_it(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("stepz = 3", "unknown setting 'stepz'; known: .*steps"),
-        ("steps = 3.5", "steps needs a int, got 3.5"),
-        ("steps = true", "steps needs a int, got True"),
-        ("precision = 16", "precision needs a str, got 16"),
-        ("steps = ", "cannot be read as TOML"),
+        ("steps = 3.5", "steps needs a whole number, got 3.5"),
+        ("steps = true", "steps needs a whole number, got True"),
+        ("precision = 16", "precision needs a text, got 16"),
+        ("steps = ", "is not TOML"),
     ],
 )
 def test_an_unknown_setting_or_a_wrong_type_is_named_with_its_file(tmp_path: Path, text: str, message: str) -> None:

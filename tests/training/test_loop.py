@@ -171,3 +171,9 @@ def test_the_loss_is_rate_plus_weighted_distortion() -> None:
     # Oracle: at quality 0.5 the balancing weight is 1, lmbda = 0.008, so 1 + 0.008 * 255^2 * 0.01.
     assert float(value) == pytest.approx(1 + 0.008 * 255**2 * 0.01, rel=1e-5)
     assert figures == pytest.approx({"estimated_bpp": 1.0, "psnr_db": 20.0}, rel=1e-5)
+
+
+def test_a_run_cannot_go_on_with_another_seed(tmp_path: Path) -> None:
+    train(tiny_model(), LOSS, crops(), SHORT, tmp_path)
+    with pytest.raises(UsageError, match="begun with seed 0 and cannot go on with 5"):
+        train(tiny_model(), LOSS, crops(), replace(SHORT, seed=5), tmp_path)

@@ -67,6 +67,9 @@ class TrainConfig:
         path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
 
+_KINDS = {int: "a whole number", float: "a number", str: "a text"}
+
+
 def load_config(path: Path, overrides: dict[str, Any] | None = None) -> TrainConfig:
     """Read settings from a TOML file; an unknown key or a wrong type is an `InputError` naming it.
 
@@ -74,12 +77,14 @@ def load_config(path: Path, overrides: dict[str, Any] | None = None) -> TrainCon
     """
     try:
         values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(path, f"cannot be read as TOML: {error}") from error
+    except OSError as error:
+        raise InputError(path, f"cannot be read: {error.strerror}; give a TOML file of settings") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(path, f"is not TOML: {error}") from error
     kinds = {f.name: type(f.default) for f in fields(TrainConfig)}
     for name, value in values.items():
         if name not in kinds:
             raise InputError(path, f"unknown setting {name!r}; known: {', '.join(kinds)}")
         if type(value) is not kinds[name] and not (kinds[name] is float and type(value) is int):
-            raise InputError(path, f"setting {name} needs a {kinds[name].__name__}, got {value!r}")
+            raise InputError(path, f"setting {name} needs {_KINDS[kinds[name]]}, got {value!r}")
     return TrainConfig(**{**values, **(overrides or {})})

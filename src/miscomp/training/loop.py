@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import os
+import pickle
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -58,7 +59,7 @@ def train(
     accelerator = _accelerator(config)
     folder.mkdir(parents=True, exist_ok=True)
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
-    start = _resume(folder / CHECKPOINT, model, optimizer)
+    start = _resume(folder / CHECKPOINT, model, optimizer, seed=config.seed)
     if start:
         talk(f"goes on after step {start} of {folder / CHECKPOINT}")
     model, optimizer = accelerator.prepare(model, optimizer)
@@ -77,7 +78,7 @@ def train(
         if (step + 1) % config.log_every == 0 or step + 1 == config.steps:
             talk(f"step {step + 1}/{config.steps}: {log.flush(step + 1)}")
         if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
-            _save(folder / CHECKPOINT, accelerator.unwrap_model(model), optimizer, step + 1)
+            _save(folder / CHECKPOINT, accelerator.unwrap_model(model), optimizer, step=step + 1, seed=config.seed)
     trained: nn.Module = accelerator.unwrap_model(model)
     return trained
 
@@ -120,27 +121,35 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         raise WeightsError(path, f"is not a checkpoint of a training run ({_first_line(error)})") from error
 
 
-def _save(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:
+def _save(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, *, step: int, seed: int) -> None:
     partial = path.with_name(path.name + ".partial")
-    torch.save({"step": step, "model": model.state_dict(), "optimizer": optimizer.state_dict()}, partial)
+    state = {"step": step, "seed": seed, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
+    torch.save(state, partial)
     os.replace(partial, path)
 
 
-def _resume(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+def _resume(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, *, seed: int) -> int:
     """Load a checkpoint if there is one; the step to go on from."""
     if not path.exists():
         return 0
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
+        begun = int(state.get("seed", seed))
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
-        return int(state["step"])
+        step = int(state["step"])
     except Exception as error:  # a damaged archive raises a dozen kinds
         problem = f"is not a checkpoint of this model ({_first_line(error)}); give another folder or delete the file"
         raise WeightsError(path, problem) from error
+    if begun != seed:
+        raise UsageError(f"{path} was begun with seed {begun} and cannot go on with {seed}; give another folder")
+    return step
 
 
 def _first_line(error: Exception) -> str:
+    """What went wrong, without the advice to load the file in a way that would run code in it."""
+    if isinstance(error, pickle.UnpicklingError):
+        return "damaged, or it holds more than weights"
     return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
 
 
