@@ -34,8 +34,9 @@ def main() -> None:
             decoded = jpeg().decompress(jpeg().compress(picture.pixels, quality))
             rates.append(_findings(picture, decoded, reader) / (picture.width * picture.height / 1e6))
         mean = mean_interval(rates, low=0)
+        low, high = mean.interval or (float("nan"), float("nan"))
         print(
-            f"JPEG quality {quality}: {mean.value:.2f} findings per megapixel [{mean.low:.2f}, {mean.high:.2f}], "
+            f"JPEG quality {quality}: {mean.value:.2f} findings per megapixel [{low:.2f}, {high:.2f}], "
             f"{sum(rate > 0 for rate in rates)} of {len(rates)} images with any"
         )
 
