@@ -148,7 +148,7 @@ CODECS: Registry[CodecRow] = Registry(
         CodecRow(
             name="lucid",
             build="miscomp.codecs.lucid:Lucid",
-            qualities=Qualities(low=0, high=1, default=0.3),
+            qualities=Qualities(low=0, high=1, default=0.4),
             suffix=".misc",
             media="application/octet-stream",
             description="the built-in neural codec: one small network for all rates",
@@ -156,7 +156,11 @@ CODECS: Registry[CodecRow] = Registry(
             format_id=1,
             default_bpp=0.25,
             max_side=65536,
-            weights=Weights(source="shipped with the package, trained by this project", licence="Apache-2.0"),
+            weights=Weights(
+                source="shipped with the package, trained by this project",
+                licence="Apache-2.0",
+                sha256="393cfb758003976799a82d763ab4aea8a474d8b0bc768845c362cd07ceadf993",
+            ),
         ),
     ],
 )
