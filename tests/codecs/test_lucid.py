@@ -254,6 +254,20 @@ def test_a_picture_too_wide_or_of_another_kind_is_refused(codec: Lucid) -> None:
             codec.compress(bad, 0.5)  # type: ignore[arg-type]
 
 
+def test_bytes_and_pixels_do_not_depend_on_the_number_of_threads() -> None:
+    x = photograph(400, 520)
+    codec, before, made = Lucid(), torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 4):
+            torch.set_num_threads(threads)
+            content = codec.compress(x, 0.7)
+            made.append((content, codec.decompress(content).tobytes()))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert made[0] == made[1] == made[2]
+
+
 def shipped() -> Codec:
     return open_codec("lucid")
 

@@ -137,9 +137,10 @@ def _examine(pair: PairInHand, text: TextSource | None) -> _Examined:
 def _score(examined: _Examined, proposal: Proposal) -> _Scored:
     """Answer the four questions for one region."""
     written = examined.text.is_written(proposal.box) if examined.text else ""
+    # The flag is about the object: text that reads the same in both is a sign all the same.
     symbol = proposal.symbol or bool(written)
-    dn1 = _changed(examined, proposal)
     alike = examined.text is not None and not proposal.symbol and examined.text.reads_alike(proposal.box)
+    dn1 = _changed(examined, proposal)
     dn2 = _relevant(proposal, written, alike=alike)
     dn3 = _suspicion(examined, proposal.box)
     dn4 = _expected(examined, proposal.box)
@@ -178,7 +179,13 @@ def _changed(examined: _Examined, proposal: Proposal) -> Evidence:
     }
     if proposal.changed is not None:
         numbers |= proposal.numbers
-    words = _strength(value, "hardly any visible change", "some visible change", "a clearly visible change")
+    # What is seen, apart from what is read: a word may read otherwise where hardly a pixel moved.
+    words = _strength(
+        float(changed(amount)),
+        "hardly any visible difference",
+        "some visible difference",
+        "a clearly visible difference",
+    )
     details = []
     if energy < -0.4:
         details.append("detail may have been lost")

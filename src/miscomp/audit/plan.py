@@ -187,8 +187,21 @@ def _settings(models: Sequence[ModelRow], detect: DetectSettings, options: Audit
         "codec_versions": [f"{row.codec}: {row.version} {row.weights_sha256}".rstrip() for row in coded],
         "given": len(coded) < len(models),
         "max_megapixels": float(options.max_megapixels),
+        "detect.libraries": _detector_libraries(detect),
         **_flat("detect", dataclasses.asdict(detect)),
     }
+
+
+def _detector_libraries(detect: DetectSettings) -> list[str]:
+    """Libraries whose version may decide a finding: the optical flow's, and the reader's where text is read."""
+    names = ["opencv-python-headless", *(["onnxruntime", "rapidocr"] if detect.text else [])]
+    found = []
+    for name in names:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            found.append(f"{name} of unknown version")
+    return found
 
 
 def _flat(name: str, value: Any) -> dict[str, Setting]:

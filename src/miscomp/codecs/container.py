@@ -1,7 +1,7 @@
 """The `.misc` container of the neural codecs.
 
     magic    4 bytes  8D 4D 53 43 (a byte that is no ASCII, then "MSC")
-    version  1 byte   0 until release 1.0: such files are read by the release that wrote them, nothing more
+    version  1 byte   0 until release 1.0: another release may refuse such files
     header   1 byte   its length, then the fields that every stream has:
                       format id (u16), weights (8 bytes), CRC-32 of the latents (u32), width, height (varints),
                       and up to 8 bytes of the codec's own parameters

@@ -6,13 +6,16 @@ not see each other: the outermost pixels on either side of a seam err more than 
 picture's border do, and at the lowest rates that can show as a faint line.
 
 Streams carry version 0: after a change of the weights, those made before cannot be decoded.
-See `miscomp.codecs.lucid_latents` for why a stream decodes exactly or not at all.
+See `miscomp.codecs.lucid_latents` for why latents decode exactly or not at all. Pixels come from them in
+float32, and in one thread, because sums over several round otherwise: on one machine the same file gives the
+same picture, on another kind of machine some values may differ by one.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,6 +56,17 @@ class _Tile(NamedTuple):
         return -(-height // STRIDE) * STRIDE, -(-width // STRIDE) * STRIDE
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch work in one thread, and give back what was set."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 class Lucid:
     """The codec with its weights loaded; runs on the CPU and keeps nothing between calls."""
 
@@ -79,6 +93,7 @@ class Lucid:
         """SHA-256 of the weights' file, 64 hex digits."""
         return self._sha256
 
+    @_one_thread()
     def compress(self, pixels: Pixels, quality: float, *, pixel_checksum: bool = False) -> bytes:
         """Encode 8-bit RGB of shape (h, w, 3) at a quality in [0, 1], rounded to one of 256 steps.
 
@@ -114,6 +129,7 @@ class Lucid:
             )
         )
 
+    @_one_thread()
     def decompress(self, content: bytes, *, max_megapixels: float = MAX_MEGAPIXELS) -> Pixels:
         """Decode. Raises `StreamError` for anything but an intact stream of these weights that decodes here.
 
@@ -130,15 +146,15 @@ class Lucid:
                 with torch.inference_mode():
                     size = (height // _LATENT, width // _LATENT)
                     y_hat, crc = self._latents.decode(payload, size, quality, crc)
-                self._paint(pixels, tile, y_hat, quality)
             except ValueError as error:
                 raise StreamError("stream", f"damaged: {error}; fetch it again") from error
-        if crc != stream.latent_crc32:
-            raise StreamError(
-                "stream",
-                "its latents decode to others than were coded: it was made on a machine that rounds differently, "
-                "or by a broken writer; decode it where it was made",
-            )
+            if tile is tiles[-1] and crc != stream.latent_crc32:
+                raise StreamError(
+                    "stream",
+                    "its latents decode to others than were coded: it was made on a machine that rounds differently, "
+                    "or by a broken writer; decode it where it was made",
+                )
+            self._paint(pixels, tile, y_hat, quality)
         if stream.pixels_crc32 not in (None, zlib.crc32(pixels.data)):
             raise StreamError(
                 "stream",

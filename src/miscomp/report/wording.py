@@ -19,9 +19,9 @@ QUESTIONS = (
 SPEAKS_AGAINST_NOTE = "The last two speak against a finding only together."
 
 CATEGORY_WORDS = {
-    Category.AMPLITUDE.value: "same structure; contrast, brightness or colour differ, or something faded",
-    Category.GEOMETRY.value: "moved, turned, scaled or sheared",
-    Category.SHAPE.value: "contours differ, explained by neither of the others",
+    Category.AMPLITUDE.value: "same structure; contrast, brightness or colour may differ, or something may have faded",
+    Category.GEOMETRY.value: "may have moved, turned, been scaled or sheared",
+    Category.SHAPE.value: "contours may differ, explained by neither of the others",
 }
 
 LIMITS = (

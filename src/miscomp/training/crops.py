@@ -13,7 +13,7 @@ from miscomp.images import Pixels
 
 
 class CropSource:
-    """Draws batches of flipped square crops, half of them scaled down by 2 (box filter).
+    """Draws batches of flipped square crops, half of them scaled down by 2 (box filter) where the photograph allows it.
 
     The scaling removes the traces that the photographs' own JPEG compression left, and shows the networks
     finer detail per pixel.

@@ -1,4 +1,4 @@
-// Small helpers, and the only door to what the page holds. Texts reach the page as text nodes, never as markup.
+// What the other scripts share, and the only door to what the page holds. Texts reach the page as text nodes, never as markup.
 const $ = (selector, root = document) => root.querySelector(selector);
 const INDEX = JSON.parse($('#index').textContent);
 
