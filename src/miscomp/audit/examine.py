@@ -18,11 +18,10 @@ from miscomp.detect.base import DetectSettings, PairInHand, Proposal, RelevanceS
 from miscomp.detect.category import categorise
 from miscomp.detect.cells import measure
 from miscomp.detect.change import (
-    CHROMA_WEIGHT,
-    LIGHTNESS_WEIGHT,
     change_maps,
     change_picture,
     changed,
+    combined,
     energy_ratio,
     structure_similarity,
 )
@@ -165,8 +164,9 @@ def _changed(examined: _Examined, proposal: Proposal) -> Evidence:
         float(np.sqrt(inside(m, box).mean()))
         for m in (maps.gradient_squared, maps.lightness_squared, maps.chroma_squared)
     )
-    amount = float(np.sqrt(gradient**2 + (LIGHTNESS_WEIGHT * light) ** 2 + (CHROMA_WEIGHT * chroma) ** 2))
-    value = max(float(changed(amount)), proposal.changed or 0.0)
+    amount = float(np.sqrt(combined(gradient**2, light**2, chroma**2)))
+    seen = float(changed(amount))
+    value = max(seen, proposal.changed or 0.0)
     similarity = float(inside(examined.similarity, box).mean())
     energy = float(inside(examined.energy, box).mean())
     numbers: dict[str, float | str] = {
@@ -181,7 +181,7 @@ def _changed(examined: _Examined, proposal: Proposal) -> Evidence:
         numbers |= proposal.numbers
     # What is seen, apart from what is read: a word may read otherwise where hardly a pixel moved.
     words = _strength(
-        float(changed(amount)),
+        seen,
         "hardly any visible difference",
         "some visible difference",
         "a clearly visible difference",

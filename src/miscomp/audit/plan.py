@@ -172,10 +172,10 @@ def _codec_version(row: CodecRow) -> str:
     return f"pillow-jxl-plugin {version('pillow-jxl-plugin')}" if row.extra == "jxl" else f"Pillow {PIL.__version__}"
 
 
-def package_version() -> str:
-    """Version of miscomp as installed."""
+def package_version(name: str = "miscomp") -> str:
+    """Version of a package as installed."""
     try:
-        return version("miscomp")
+        return version(name)
     except PackageNotFoundError:
         return "unknown (not installed)"
 
@@ -195,13 +195,7 @@ def _settings(models: Sequence[ModelRow], detect: DetectSettings, options: Audit
 def _detector_libraries(detect: DetectSettings) -> list[str]:
     """Libraries whose version may decide a finding: the optical flow's, and the reader's where text is read."""
     names = ["opencv-python-headless", *(["onnxruntime", "rapidocr"] if detect.text else [])]
-    found = []
-    for name in names:
-        try:
-            found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            found.append(f"{name} of unknown version")
-    return found
+    return [f"{name} {package_version(name)}" for name in names]
 
 
 def _flat(name: str, value: Any) -> dict[str, Setting]:

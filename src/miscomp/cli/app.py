@@ -15,6 +15,7 @@ import typer
 from typer.main import get_group
 
 from miscomp.cli.lazy import CommandRow, LazyGroup
+from miscomp.cli.talk import tell
 from miscomp.errors import MiscompError, UsageError
 from miscomp.registry import Registry
 
@@ -99,15 +100,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         get_group(app).main(args=arguments, prog_name="miscomp")
     except MiscompError as error:
-        _tell(str(error))
+        tell(f"miscomp: {error}")
         sys.exit(2 if isinstance(error, UsageError) else 1)
     except OSError as error:  # no command can foresee a full disk or a folder that is taken away under it
-        _tell(f"{error}; check the path, its permissions and the space on its disk")
+        tell(f"miscomp: {error}; check the path, its permissions and the space on its disk")
         sys.exit(1)
     sys.exit(0)
-
-
-def _tell(message: str) -> None:
-    from miscomp.report.wording import one_line
-
-    typer.echo(f"miscomp: {one_line(message)}", err=True)

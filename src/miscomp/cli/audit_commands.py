@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from miscomp.cli.talk import tell as say
+from miscomp.report.wording import one_line
+
 if TYPE_CHECKING:
     from miscomp.audit.run import Progress
     from miscomp.report.run import Run
@@ -86,13 +89,13 @@ def tell(run: Run, folder: Path, *, json_object: bool) -> None:
         typer.echo(json.dumps(record))
     else:
         typer.echo(summary_text(summary).rstrip("\n"))
-        typer.echo(f"report: {_line(str(report))}")
+        typer.echo(f"report: {one_line(str(report))}")
     for missed in _missed_rates(run):
-        typer.echo(f"rate not reached: {missed}", err=True)
+        say(f"rate not reached: {missed}")
     for name in run.unmatched:
-        typer.echo(f"no partner: {_line(name)}", err=True)
+        say(f"no partner: {name}")
     for failure in run.failures:
-        typer.echo(f"failed: {_line(f'{failure.name}: {failure.reason}')}", err=True)
+        say(f"failed: {failure.name}: {failure.reason}")
     if run.failures:
         raise typer.Exit(1)
 
@@ -146,26 +149,19 @@ def showing_progress() -> Iterator[Callable[[Progress], None]]:
 
 def _tell_line(progress: Progress) -> None:
     if progress.outcome == "writing":
-        typer.echo("writing the report", err=True)
+        say("writing the report")
     elif progress.outcome in ("done", "kept", "failed"):
-        typer.echo(_told(progress), err=True)
+        say(_told(progress))
 
 
 def _told(progress: Progress) -> str:
     end = {
         "done": f"{progress.seconds:.1f} s",
         "kept": "done earlier",
-        "failed": f"failed: {_line(progress.reason)}",
+        "failed": f"failed: {one_line(progress.reason)}",
     }.get(progress.outcome, progress.outcome)
     return f"[{progress.done}/{progress.total}] {_pair(progress)}: {end}"
 
 
 def _pair(progress: Progress) -> str:
-    return ", ".join(_line(part) for part in (progress.name, progress.model) if part)
-
-
-def _line(text: str) -> str:
-    """One line that no name can break up or hide in."""
-    from miscomp.report.wording import one_line
-
-    return one_line(text)
+    return ", ".join(one_line(part) for part in (progress.name, progress.model) if part)

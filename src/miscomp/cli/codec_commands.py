@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from miscomp.cli.talk import tell
 from miscomp.errors import InputError, MiscompError, StreamError, UsageError
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def decompress(
         height, width = pixels.shape[:2]
         _make_folder(target.parent)
         write_png(target, pixels)
-        _tell(f"{source} -> {target}: {name}, {width} x {height}")
+        tell(f"{source} -> {target}: {name}, {width} x {height}")
         return {"codec": name, "width": width, "height": height}
 
     _run(plan, work, json_lines=json_lines)
@@ -217,17 +218,10 @@ def _run(plan: list[tuple[Path, Path]], work: Callable[[Path, Path], dict[str, o
         if json_lines:
             typer.echo(json.dumps(record))
     for message in failures:
-        _tell(f"failed: {message}")
+        tell(f"failed: {message}")
     if failures:
-        _tell(f"{len(failures)} of {len(plan)} failed")
+        tell(f"{len(failures)} of {len(plan)} failed")
         raise typer.Exit(1)
-
-
-def _tell(message: str) -> None:
-    """One line on stderr that no name can break up or hide in."""
-    from miscomp.report.wording import one_line
-
-    typer.echo(one_line(message), err=True)
 
 
 def _make_folder(folder: Path) -> None:
@@ -262,11 +256,11 @@ def _compress_one(source: Path, target: Path, *, spec: CodecSpec, max_megapixels
         list_images(source)  # says what is looked for in it
     picture = read(source, max_megapixels=max_megapixels)
     for warning in picture.warnings:
-        _tell(f"{source}: {warning}")
+        tell(f"{source}: {warning}")
     encoded = encode(spec, picture.pixels)
     with _replacing(target) as unfinished:
         unfinished.write_bytes(encoded.content)
-    _tell(f"{source} -> {target}: {_describe(spec, encoded)}")
+    tell(f"{source} -> {target}: {_describe(spec, encoded)}")
     return {"codec": spec.name, "width": picture.width, "height": picture.height, **_numbers(encoded)}
 
 

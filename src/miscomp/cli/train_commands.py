@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from miscomp.cli.talk import tell
 from miscomp.errors import UsageError
 
 app = typer.Typer(help="Train networks on your own pictures.", no_args_is_help=True)
@@ -51,7 +52,7 @@ def train_codec(
     given = {"steps": steps, "seed": seed, "device": device}
     overrides: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     settings = load_config(config, overrides) if config is not None else TrainConfig(**overrides)
-    written = train(images, output, settings, talk=lambda line: typer.echo(line, err=True))
+    written = train(images, output, settings, talk=tell)
     if weights_out is not None and weights_out.resolve() != written.resolve():
         weights_out.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(written, weights_out)

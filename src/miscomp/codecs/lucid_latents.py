@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from miscomp.codecs.entropy import SYMBOL_LIMIT, SymbolDecoder, SymbolEncoder, scale_index
-from miscomp.codecs.lucid_model import EntropyNetworks, GroupContext, positive_scale
+from miscomp.codecs.lucid_model import EntropyNetworks, GroupContext, expect, positive_scale
 
 CodeRows = Callable[[Tensor, Tensor], Tensor]
 """From means and table indexes, both (n, c), to the integer residuals (n, c) as float64."""
@@ -85,7 +85,7 @@ class LatentCoder:
         anchor = _anchors(h, w)
         done: list[Tensor] = []
         for context in networks.contexts:
-            rows = _ContextRows(context)
+            rows = _ContextRows(expect(context, GroupContext))
             earlier = torch.cat(done, 1) if done else None
             part = prior.new_zeros(h * w, rows.size)
             mean, scale = rows.predict(prior, earlier, anchor, None)
@@ -99,9 +99,7 @@ class LatentCoder:
 class _ContextRows:
     """A `GroupContext` that works on rows: its convolutions as matrices."""
 
-    def __init__(self, context: nn.Module) -> None:
-        if not isinstance(context, GroupContext):
-            raise TypeError(f"a GroupContext is needed, got {type(context).__name__}")
+    def __init__(self, context: GroupContext) -> None:
         spatial = context.spatial
         self.size = spatial.in_channels
         if spatial.bias is None:
@@ -132,9 +130,8 @@ class _ContextRows:
 
 def _pointwise(convolution: nn.Module, rows: Tensor) -> Tensor:
     """A 1 x 1 convolution on rows."""
-    if not isinstance(convolution, nn.Conv2d):
-        raise TypeError(f"a convolution is needed, got {type(convolution).__name__}")
-    return nn.functional.linear(rows, convolution.weight[:, :, 0, 0], convolution.bias)
+    pointwise = expect(convolution, nn.Conv2d)
+    return nn.functional.linear(rows, pointwise.weight[:, :, 0, 0], pointwise.bias)
 
 
 def _anchors(h: int, w: int) -> Tensor:

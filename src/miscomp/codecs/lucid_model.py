@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -121,15 +121,19 @@ class GroupContext(nn.Module):
         self.unit.copy_(unit[None, :, None, None])
         if len(earlier):
             self.earlier_unit.copy_(earlier[None, :, None, None])
-        output = _convolution(self.fuse[-1])
+        output = expect(self.fuse[-1], nn.Conv2d)
         output.weight.mul_(0.1)
         start = torch.cat([torch.zeros_like(unit), (unit / SCALE_MIN - 1).clamp_min(0.1).log()])
         output.bias = nn.Parameter(start.to(output.weight))
 
 
-def _convolution(module: nn.Module) -> nn.Conv2d:
-    if not isinstance(module, nn.Conv2d):
-        raise TypeError(f"a convolution is needed, got {type(module).__name__}")
+Kind = TypeVar("Kind", bound=nn.Module)
+
+
+def expect(module: nn.Module, kind: type[Kind]) -> Kind:
+    """The module, which torch's containers type loosely. Raises `TypeError` where it is of another kind."""
+    if not isinstance(module, kind):
+        raise TypeError(f"a {kind.__name__} is needed, got {type(module).__name__}")
     return module
 
 
@@ -215,14 +219,13 @@ class LucidModel(nn.Module):
         """
         self.lift.weight.copy_(basis[:, :, None, None])
         self.lower.weight.copy_(basis.T[:, :, None, None])
-        for last in (_convolution(self.g_a[-1]), _convolution(self.g_s[-2])):
+        for last in (expect(self.g_a[-1], nn.Conv2d), expect(self.g_s[-2], nn.Conv2d)):
             last.weight.mul_(0.1)
             last.bias = nn.Parameter(torch.zeros_like(last.weight[:, 0, 0, 0]))
         unit = (deviation * math.exp((LOW_GAIN + HIGH_GAIN) / 2)).clamp_min(0.1)
         first = 0
         for context, size in zip(self.entropy.contexts, self.config.groups, strict=True):
-            if isinstance(context, GroupContext):
-                context.start_from(unit[first : first + size], unit[:first])
+            expect(context, GroupContext).start_from(unit[first : first + size], unit[:first])
             first += size
 
     def forward(self, x: Tensor, quality: Tensor, noise: torch.Generator | None = None) -> LucidOutput:

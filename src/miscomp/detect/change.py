@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -39,12 +40,16 @@ class ChangeMaps:
     @property
     def amount_squared(self) -> Map:
         """Square of the amount of change, in OKLab units."""
-        squares: Map = (
-            self.gradient_squared
-            + LIGHTNESS_WEIGHT**2 * self.lightness_squared
-            + CHROMA_WEIGHT**2 * self.chroma_squared
-        )
-        return squares
+        return combined(self.gradient_squared, self.lightness_squared, self.chroma_squared)
+
+
+Squares = TypeVar("Squares", Map, float)
+
+
+def combined(gradient: Squares, lightness: Squares, chroma: Squares) -> Squares:
+    """Square of the amount of change from the squares of its three parts; maps or figures."""
+    total: Squares = gradient + LIGHTNESS_WEIGHT**2 * lightness + CHROMA_WEIGHT**2 * chroma
+    return total
 
 
 def window(values: Map, side: int) -> Map:

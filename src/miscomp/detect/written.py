@@ -14,10 +14,12 @@ class TextSource:
     def __init__(self, reader: TextReader) -> None:
         self._reader = reader
         self._found: TextChanges | None = None
+        self._alike: tuple[Box, ...] = ()
 
     def __call__(self, pair: PairInHand) -> list[Proposal]:
         """One proposal for every word change, surest first."""
         self._found = text_changes(pair.original, pair.reconstruction, self._reader)
+        self._alike = _reading_alike(self._found)
         return [
             Proposal(
                 box=change.box,
@@ -59,11 +61,14 @@ class TextSource:
 
     def reads_alike(self, box: Box) -> bool:
         """Whether words that are read surely, and alike, in both pictures cover at least half of a region."""
-        if self._found is None:
-            return False
-        alike = [
-            w.box
-            for w in self._found.original
-            if any(w.text == other.text and w.box.iou(other.box) >= 0.3 for other in self._found.reconstruction)
-        ]
-        return 2 * sum(box.intersection(word) for word in alike) >= box.area
+        return 2 * sum(box.intersection(word) for word in self._alike) >= box.area
+
+
+def _reading_alike(found: TextChanges) -> tuple[Box, ...]:
+    """Where the original's words stand that the reconstruction has too, at about the same place."""
+    places: dict[str, list[Box]] = {}
+    for word in found.reconstruction:
+        places.setdefault(word.text, []).append(word.box)
+    return tuple(
+        word.box for word in found.original if any(word.box.iou(box) >= 0.3 for box in places.get(word.text, ()))
+    )
