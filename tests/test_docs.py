@@ -48,10 +48,13 @@ def test_the_readme_begins_with_the_two_commands() -> None:
     assert re.search(r"^make demo .*\nmake test ", text_of("README.md")[:800], re.MULTILINE)
 
 
-@pytest.mark.parametrize(("page", "name"), [("audit.md", "audit"), ("codecs.md", "compress"), ("training.md", "train")])
+@pytest.mark.parametrize(
+    ("page", "name"),
+    [("audit.md", "audit"), ("codecs.md", "compress"), ("training.md", "train"), ("evaluate.md", "evaluate")],
+)
 def test_every_option_of_a_command_is_on_its_page(page: str, name: str) -> None:
     shown = text_of(f"docs/{page}") + text_of("docs/images.md")
-    short = {"--output": "-o", "--text": "--no-text"}
+    short = {"--output": "-o", "--text": "--no-text", "--plots": "--no-plots"}
     assert [option for option in options_of(name) if short.get(option, option) not in shown] == []
 
 

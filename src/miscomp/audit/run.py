@@ -18,10 +18,11 @@ from typing import Literal
 
 from miscomp.audit.plan import DEFAULT_CODECS, AuditOptions, ImageTask, Plan, make_plan, make_tasks
 from miscomp.audit.processes import run_tasks
-from miscomp.audit.store import AuditFolder, write_text
+from miscomp.audit.store import AuditFolder
 from miscomp.audit.work import Event
 from miscomp.codecs.catalog import CodecSpec
 from miscomp.errors import MissingExtra, UsageError
+from miscomp.folders import write_text
 from miscomp.pairs import match_files
 from miscomp.records import Annotation, Failure, ImageRow, ModelRow, PairResult
 from miscomp.report.page import write_html

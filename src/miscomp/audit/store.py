@@ -15,34 +15,26 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from PIL import Image
 
-from miscomp.errors import InputError, UsageError
+from miscomp.errors import InputError
+from miscomp.folders import ResultsFolder
 from miscomp.images import Picture, write_png
 from miscomp.pairs import Pair
 from miscomp.records import ImageRow, PairResult
 from miscomp.report.run import Run, read_json, write_json
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
 if TYPE_CHECKING:
     from miscomp.audit.examine import PairFindings
 
-SETTINGS = "settings.json"
 WRITTEN = ("annotations.csv", "images.csv", "models.csv", "report.json", "report.html", "timings.json")
 """Files that an audit writes at its end, beside the settings."""
 
-_SCHEMA = 1
-_MARK = "miscomp_audit"
 _FOLDERS = ("pairs", "originals", "report_files")
 _UNFINISHED = ".unfinished-"
 
@@ -54,36 +46,10 @@ def pair_key(identity: Mapping[str, str]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class AuditFolder:
+class AuditFolder(ResultsFolder):
     """One audit's folder; several processes may save pairs in it, one at a time may own it."""
 
-    path: Path
-
-    @contextmanager
-    def owned(self) -> Iterator[None]:
-        """Create the folder and keep other audits out of it; the system lets go of it when this process ends.
-
-        Raises `UsageError` where another audit is at work. Windows has no such locks: there nobody is kept out.
-        """
-        lock = None
-        try:
-            try:
-                self.path.mkdir(parents=True, exist_ok=True)
-                if fcntl is not None:
-                    lock = os.open(self.path, os.O_RDONLY)
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                busy = f"another audit is writing to {self.path}"
-                raise UsageError(f"{busy}; wait until it has ended, or choose another folder with -o") from error
-            except OSError as error:
-                raise self._useless(error) from error
-            yield
-        finally:
-            if lock is not None:
-                os.close(lock)
-
-    def _useless(self, error: OSError) -> UsageError:
-        return UsageError(f"{self.path} cannot hold the audit: {error}; choose another folder with -o")
+    kind: ClassVar[str] = "audit"
 
     def open(self, settings: Mapping[str, Any], *, force: bool) -> None:
         """Create the folder, or go on in one made with the same settings; with `force`, start anew in any.
@@ -91,43 +57,20 @@ class AuditFolder:
         Raises `UsageError` for a folder with other settings or with files of another kind. `force` removes the
         pairs and reports of an earlier audit and nothing else.
         """
-        asked = {_MARK: _SCHEMA, **json.loads(json.dumps(settings))}
         try:
             if force:
                 self._clear()
-            elif self.path.is_dir() and any(self.path.iterdir()):
-                self._check(asked)
+            elif self.path.is_dir():
+                self.check_settings(settings)
             (self.path / "pairs").mkdir(parents=True, exist_ok=True)
             (self.path / "originals").mkdir(exist_ok=True)
-            write_text(self.path / SETTINGS, json.dumps(asked, indent=1, ensure_ascii=True) + "\n")
+            self.write_settings(settings)
             self.clean()
         except OSError as error:
-            raise self._useless(error) from error
-
-    def _check(self, asked: Mapping[str, Any]) -> None:
-        saved = self._saved()
-        if saved is None:
-            raise UsageError(
-                f"{self.path} holds other files and no audit; choose another folder, or give --force to write into it"
-            )
-        names = sorted(name for name in {*saved, *asked} if saved.get(name) != asked.get(name))
-        if names:
-            changed = "; ".join(f"{name}: {_short(saved.get(name))}, now {_short(asked.get(name))}" for name in names)
-            raise UsageError(
-                f"{self.path} holds an audit with other settings ({changed}); choose another folder, or give --force "
-                "to replace that audit"
-            )
-
-    def _saved(self) -> dict[str, Any] | None:
-        """The settings of the audit that lies here; none for a folder that holds no audit."""
-        try:
-            saved = json.loads((self.path / SETTINGS).read_text(encoding="ascii"))
-        except (OSError, ValueError, RecursionError):
-            return None
-        return saved if isinstance(saved, dict) and _MARK in saved else None
+            raise self.useless(error) from error
 
     def _clear(self) -> None:
-        if self._saved() is None:
+        if self.saved_settings() is None:
             return
         for name in WRITTEN:
             (self.path / name).unlink(missing_ok=True)
@@ -209,16 +152,6 @@ class AuditFolder:
         return name
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file in one step."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 def _move(source: Path, target: Path) -> None:
     try:
         source.rename(target)
@@ -226,8 +159,3 @@ def _move(source: Path, target: Path) -> None:
         # A damaged pair lies there, or another process was faster with the same pair.
         shutil.rmtree(target, ignore_errors=True)
         source.rename(target)
-
-
-def _short(value: object) -> str:
-    text = "none" if value is None else json.dumps(value, ensure_ascii=True)
-    return text if len(text) <= 80 else text[:77] + "..."

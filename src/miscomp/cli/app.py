@@ -43,6 +43,11 @@ COMMANDS: Registry[CommandRow] = Registry(
             help="List every codec with its qualities, weights and licences.",
         ),
         CommandRow(
+            name="evaluate",
+            target="miscomp.cli.evaluate_commands:evaluate",
+            help="Measure codecs: rate, quality and speed of real files, curves and how far they lie apart.",
+        ),
+        CommandRow(
             name="train",
             target="miscomp.cli.train_commands:app",
             help="Train networks on your own pictures.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from miscomp.images import Pixels
@@ -28,4 +28,13 @@ class Codec(Protocol):
 
     def decompress(self, content: bytes, *, max_megapixels: float = MAX_MEGAPIXELS) -> Pixels:
         """Return the picture. Raises `StreamError` for anything but an intact file of this codec."""
+        ...
+
+
+@runtime_checkable
+class EstimatesBits(Protocol):
+    """A codec that knows how likely it thought what it coded."""
+
+    def estimate_bits(self, pixels: Pixels, quality: float) -> float:
+        """Bits that the codec's own probabilities give to what `compress` codes, without container."""
         ...

@@ -1,0 +1,169 @@
+"""Rate-distortion curves and the drift over generations as pictures; the same figures give the same bytes."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from miscomp.codecs.catalog import CODECS
+from miscomp.evaluate.published import PublishedCurve
+from miscomp.evaluate.results import Curve, DriftPoint, Point
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Metric = Literal["psnr", "ms-ssim"]
+
+_COLOURS = ("#5b6770", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#0066b3", "#7b3fa0", "#1b1b1b")
+"""By place in the registry of codecs, so that a codec keeps its colour from plot to plot; told apart by the
+colour-blind too."""
+_MARKERS = "so^Dv*PX"
+_DASHES = ((6, 2), (2, 1.6), (7, 2, 1.5, 2), (4, 1.5, 1.5, 1.5, 1.5, 1.5))
+_INK, _PALE, _GRID = "#22272b", "#5f6a72", "#e3e7ea"
+_STYLE: Mapping[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10.5,
+    "figure.constrained_layout.h_pad": 0.1,
+    "figure.constrained_layout.w_pad": 0.14,
+    "svg.hashsalt": "miscomp",
+    "svg.fonttype": "path",
+    "axes.edgecolor": "#9aa4ab",
+    "axes.labelcolor": _INK,
+    "text.color": _INK,
+    "xtick.color": _PALE,
+    "ytick.color": _PALE,
+}
+_LABELS = {
+    "psnr": ("Rate and PSNR", "PSNR (dB, mean of images)"),
+    "ms-ssim": ("Rate and MS-SSIM", "MS-SSIM (dB, of the mean of images)"),
+}
+
+
+def draw_curves(curves: Sequence[Curve], published: Sequence[PublishedCurve], metric: Metric, stem: Path) -> None:
+    """Write `stem.png` and `stem.svg`: measured curves over real rate, published ones dashed and named so.
+
+    Published curves are cut where the measured ones end; points without loss cannot be drawn.
+    """
+    measured = [(curve.codec, _shown(curve, metric)) for curve in curves]
+    measured = [(name, points) for name, points in measured if points]
+    if not measured:
+        return
+    title, label = _LABELS[metric]
+    subtitle = f"{_images(curves[0].images)}; real bits of whole files{'; dashed: as published' if published else ''}"
+    with _figure(title, subtitle) as (figure, axes):
+        end = 1.06 * max(bpp for _, points in measured for bpp, _ in points)
+        heights = [height for _, points in measured for _, height in points]
+        pad = 0.07 * (max(heights) - min(heights)) or 0.5
+        _draw_published(axes, published, metric, end=end)
+        for name, points in measured:
+            colour, marker = _look(name)
+            axes.plot(*zip(*points, strict=True), color=colour, marker=marker, ms=5.5, lw=2, label=name, zorder=3)
+        span = (min(heights) - pad, max(heights) + pad)
+        axes.set(xlim=(0, end), ylim=span, xlabel="Rate (bits per pixel)", ylabel=label)
+        handles, labels = axes.get_legend_handles_labels()
+        order = sorted(range(len(labels)), key=lambda place: labels[place].endswith("(published)"))
+        axes.legend(
+            [handles[place] for place in order], [labels[place] for place in order], loc="lower right", frameon=True,
+            facecolor="white", edgecolor="none", framealpha=0.9, handlelength=2.6, labelspacing=0.45,
+        )  # fmt: skip
+        _save(figure, stem)
+
+
+def draw_drift(drift: Sequence[DriftPoint], stem: Path) -> None:
+    """Write `stem.png` and `stem.svg`: PSNR to the original by generation, one line per codec and setting."""
+    lines: dict[tuple[str, str], list[DriftPoint]] = {}
+    for one in drift:
+        if math.isfinite(one.psnr_db.value):
+            lines.setdefault((one.codec, one.setting), []).append(one)
+    if not lines:
+        return
+    subtitle = f"{_images(drift[0].bpp.n)}; PSNR to the original after compressing again and again at one quality"
+    with _figure("Drift over generations", subtitle) as (figure, axes):
+        named: set[str] = set()
+        for (codec, _), points in lines.items():
+            colour, marker = _look(codec)
+            xs, ys = [one.generation for one in points], [one.psnr_db.value for one in points]
+            axes.plot(xs, ys, color=colour, marker=marker, ms=4, lw=1.6, label=None if codec in named else codec)
+            named.add(codec)
+        _label_ends(axes, lines)
+        last = max(one.generation for one in drift)
+        axes.set(xlim=(0.8, last + max(0.4, 0.09 * last)), xlabel="Generation", ylabel="PSNR (dB, mean of images)")
+        axes.set_xticks(range(1, last + 1, max(1, last // 8)))
+        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, borderaxespad=0)
+        _save(figure, stem)
+
+
+def _images(count: int) -> str:
+    return f"{count} image{'s' if count != 1 else ''}"
+
+
+def _label_ends(axes: Axes, lines: Mapping[tuple[str, str], Sequence[DriftPoint]]) -> None:
+    """Write each setting behind its line's end, from below, each at least a line of text above the one before."""
+    low, high = axes.get_ylim()
+    gap, place = (high - low) / 36, -math.inf
+    for (codec, setting), points in sorted(lines.items(), key=lambda item: item[1][-1].psnr_db.value):
+        place = max(points[-1].psnr_db.value, place + gap)
+        end = (points[-1].generation, place)
+        axes.annotate(setting, end, (7, -3), textcoords="offset points", fontsize=8, color=_look(codec)[0])
+
+
+def _shown(curve: Curve, metric: Metric) -> list[tuple[float, float]]:
+    def height(point: Point) -> float | None:
+        return point.psnr_db.value if metric == "psnr" else point.ms_ssim_db
+
+    heights = ((point.bpp.value, height(point)) for point in curve.line)
+    return [(bpp, value) for bpp, value in heights if value is not None and math.isfinite(value)]
+
+
+def _draw_published(axes: Axes, published: Sequence[PublishedCurve], metric: Metric, *, end: float) -> None:
+    for place, curve in enumerate(published):
+        values = curve.psnr_db if metric == "psnr" else curve.ms_ssim_db
+        if values is None:
+            continue
+        points = list(zip(curve.bpp, values, strict=True))
+        # One point beyond the end, so that the line leaves the picture instead of ending in it.
+        shown = points[: 1 + sum(bpp < end for bpp, _ in points)]
+        grey = ("#8a949b", "#3d464c", "#a8764f", "#6f8fa8")[place % 4]
+        dashes = (0, _DASHES[place % len(_DASHES)])
+        label = f"{curve.name} (published)"
+        axes.plot(*zip(*shown, strict=True), color=grey, lw=1.4, linestyle=dashes, label=label, zorder=2)
+
+
+def _look(codec: str) -> tuple[str, str]:
+    place = CODECS.names.index(codec)
+    return _COLOURS[place % len(_COLOURS)], _MARKERS[place % len(_MARKERS)]
+
+
+@contextmanager
+def _figure(title: str, subtitle: str) -> Iterator[tuple[Figure, Axes]]:
+    # Imported here because it is an extra. No pyplot: it would hold the figure and choose a window system.
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context(dict(_STYLE)):
+        figure = Figure(figsize=(8.4, 5.4), layout="constrained")
+        axes = figure.subplots()
+        axes.set_title(title, loc="left", fontsize=14, fontweight="bold", pad=24)
+        axes.annotate(subtitle, (0, 1), (0, 9), "axes fraction", textcoords="offset points", color=_PALE, fontsize=9.5)
+        axes.grid(color=_GRID, lw=0.8)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(length=0, pad=6)
+        yield figure, axes
+
+
+def _save(figure: Figure, stem: Path) -> None:
+    """Write both kinds in one step each, without date or version of the library in them."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
+        content = io.BytesIO()
+        figure.savefig(content, format=kind, dpi=160, metadata=metadata)
+        partial = stem.with_name(f"{stem.name}.{kind}.partial")
+        partial.write_bytes(content.getvalue())
+        os.replace(partial, stem.with_name(f"{stem.name}.{kind}"))

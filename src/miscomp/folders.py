@@ -1,0 +1,119 @@
+"""A folder of results that belongs to one request: its settings must not change under it, one process owns it."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from miscomp.errors import UsageError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+SETTINGS = "settings.json"
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ResultsFolder:
+    """A folder with a `settings.json` that says what was asked for; another request needs another folder."""
+
+    path: Path
+    kind: ClassVar[str] = "run"
+    """What its results are called in messages; `miscomp_KIND` marks the settings as its own."""
+
+    @contextmanager
+    def owned(self) -> Iterator[None]:
+        """Create the folder and keep others of its kind out of it; the system lets go of it when this process ends.
+
+        Raises `UsageError` where another is at work. Windows and some network drives have no such locks: there nobody
+        is kept out.
+        """
+        lock = None
+        try:
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+                if fcntl is not None:
+                    lock = os.open(self.path, os.O_RDONLY)
+                    _lock(lock)
+            except BlockingIOError as error:
+                busy = f"another {self.kind} is writing to {self.path}"
+                raise UsageError(f"{busy}; wait until it has ended, or choose another folder with -o") from error
+            except OSError as error:
+                raise self.useless(error) from error
+            yield
+        finally:
+            if lock is not None:
+                os.close(lock)
+
+    def useless(self, error: OSError) -> UsageError:
+        """What to raise where the system refuses the folder."""
+        return UsageError(f"{self.path} cannot hold the {self.kind}: {error}; choose another folder with -o")
+
+    def saved_settings(self) -> dict[str, Any] | None:
+        """The settings of what lies here; none for a folder that holds nothing of this kind."""
+        try:
+            saved = json.loads((self.path / SETTINGS).read_text(encoding="ascii"))
+        except (OSError, ValueError, RecursionError):
+            return None
+        return saved if isinstance(saved, dict) and f"miscomp_{self.kind}" in saved else None
+
+    def check_settings(self, settings: Mapping[str, Any]) -> None:
+        """Raise `UsageError` for a folder with other settings or with files of another kind; an empty one will do."""
+        saved, asked = self.saved_settings(), self._marked(settings)
+        if saved is None and any(self.path.iterdir()):
+            raise UsageError(
+                f"{self.path} holds other files and no {self.kind}; choose another folder, or give --force to write "
+                "into it"
+            )
+        names = sorted(name for name in {*(saved or asked), *asked} if (saved or asked).get(name) != asked.get(name))
+        if saved is not None and names:
+            changed = "; ".join(f"{name}: {_short(saved.get(name))}, now {_short(asked.get(name))}" for name in names)
+            raise UsageError(
+                f"{self.path} holds an {self.kind} with other settings ({changed}); choose another folder, or give "
+                f"--force to replace that {self.kind}"
+            )
+
+    def write_settings(self, settings: Mapping[str, Any]) -> None:
+        """Save the settings, marked as this kind's."""
+        write_text(self.path / SETTINGS, json.dumps(self._marked(settings), indent=1, ensure_ascii=True) + "\n")
+
+    def _marked(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        # Through JSON, so that tuples compare equal to the lists they come back as.
+        return {f"miscomp_{self.kind}": SCHEMA, **json.loads(json.dumps(settings))}
+
+
+_NO_LOCKS = (errno.EBADF, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
+"""What file systems without locks on folders answer; NFS the first."""
+
+
+def _lock(folder: int) -> None:
+    """Raises `BlockingIOError` where another process has the lock."""
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file in one step."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        partial.write_text(text, encoding="utf-8", newline="\n")
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _short(value: object) -> str:
+    text = "none" if value is None else json.dumps(value, ensure_ascii=True)
+    return text if len(text) <= 80 else text[:77] + "..."
