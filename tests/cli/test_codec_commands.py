@@ -3,17 +3,22 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 import typer
+from PIL import Image
 from typer.testing import CliRunner, Result
 
 from miscomp import images
 from miscomp.cli import codec_commands
+from miscomp.codecs import catalog, rate
 from miscomp.codecs.catalog import CODECS, detect_codec
+from miscomp.codecs.quality_map import FloatArray
 from miscomp.errors import UsageError
+from miscomp.images import Pixels
 
 app = typer.Typer()
 app.command()(codec_commands.compress)
@@ -89,6 +94,80 @@ def test_a_setting_may_stand_behind_the_name_and_the_default_without_one(photo: 
     for codec, quality in (("jpeg@q30", 30), ("jpeg", 75)):
         (record,) = records(run("compress", photo, "--codec", codec, "-o", tmp_path / f"{quality}.jpg", "--json"))
         assert record["quality"] == quality
+
+
+@dataclass
+class Mapped:
+    """Stands in for lucid: keeps the maps that it is given, and writes as many bytes as quality and map ask for."""
+
+    name: str = "lucid"
+    maps: list[FloatArray | None] = field(default_factory=list)
+
+    def compress(self, pixels: Pixels, quality: float, *, quality_map: FloatArray | None = None) -> bytes:
+        self.maps.append(quality_map)
+        return bytes(round(3840 * quality) + (0 if quality_map is None else 24))
+
+
+@pytest.fixture
+def mapped(monkeypatch: pytest.MonkeyPatch) -> Mapped:
+    codec = Mapped()
+    for module in (catalog, rate):
+        monkeypatch.setattr(module, "open_codec", lambda name: codec)
+    return codec
+
+
+def test_a_grey_image_shifts_the_quality_and_its_bytes_count_in_the_rate(
+    photo: Path, tmp_path: Path, mapped: Mapped
+) -> None:
+    # Oracle: 64 x 48 pixels have 3 x 4 blocks; at 0.25 bpp there are 96 bytes, 24 of them for the map.
+    Image.fromarray(np.full((48, 64), 255, np.uint8)).save(tmp_path / "white.png")
+    out = tmp_path / "x.misc"
+    result = run("compress", photo, "--bpp", 0.25, "--quality-map", tmp_path / "white.png", "-o", out, "--json")
+    (record,) = records(result)
+    assert all(one is not None and one.tolist() == [[1] * 4] * 3 for one in mapped.maps)
+    assert abs(out.stat().st_size - 96) <= 2 and abs(float(str(record["quality"])) - 72 / 3840) <= 0.001
+    assert run("compress", photo, "--quality", 0.5, "-o", tmp_path / "y.misc").exit_code == 0
+    assert mapped.maps[-1] is None
+
+
+def test_each_picture_takes_its_map_from_a_folder_and_one_without_fails(
+    photo: Path, tmp_path: Path, mapped: Mapped
+) -> None:
+    second, third = (photo.with_name(name) for name in ("second.png", "third.png"))
+    for copy in (second, third):
+        copy.write_bytes(photo.read_bytes())
+    maps = tmp_path / "maps"
+    maps.mkdir()
+    Image.fromarray(np.full((3, 4), 0, np.uint8)).save(maps / "photo.png")
+    np.save(maps / "second.npy", np.full((3, 4), 0.25))
+    options = ("--quality", 0.5, "--quality-map", maps, "-o", tmp_path / "out")
+    result = run("compress", photo.parent, *options)
+    assert result.exit_code == 1
+    assert [None if one is None else one[0, 0] for one in mapped.maps] == [-1, 0.25]
+    assert f"failed: {third}: its quality map cannot be used: {maps}: holds no map for third.png" in result.stderr
+
+
+def test_a_map_that_does_not_fit_is_a_failure_that_names_picture_and_map(
+    photo: Path, tmp_path: Path, mapped: Mapped
+) -> None:
+    np.save(tmp_path / "map.npy", np.zeros((4, 3)))
+    result = run("compress", photo, "--quality", 0.5, "--quality-map", tmp_path / "map.npy", "-o", tmp_path / "x.misc")
+    assert result.exit_code == 1 and not mapped.maps
+    assert f"failed: {photo}: its quality map cannot be used: {tmp_path / 'map.npy'}: has the shape (4, 3)" in (
+        result.stderr
+    )
+
+
+def test_a_map_for_another_codec_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    message = refusal("compress", "no.png", "--codec", "webp", "--quality-map", "no.npy", "-o", tmp_path / "x.webp")
+    assert message == "webp takes no quality map; use lucid, or leave the map out"
+
+
+def test_the_map_is_never_overwritten(photo: Path, tmp_path: Path) -> None:
+    level = tmp_path / "level.map"
+    level.write_bytes(photo.read_bytes())
+    message = refusal("compress", photo, "--quality", 0.5, "--quality-map", level, "-o", level, "--force")
+    assert message == f"{level} is an input and would be overwritten; choose another -o"
 
 
 def test_several_inputs_go_to_a_folder_and_a_bad_one_does_not_stop_the_rest(photo: Path, tmp_path: Path) -> None:
@@ -247,6 +326,7 @@ def test_the_registry_is_printed_with_weights_and_licences() -> None:
     assert [line["default"] for line in lines if line["name"] in ("jpeg", "lucid")] == ["jpeg@q75", "lucid@0.25bpp"]
     (lucid,) = (line for line in lines if line["format_id"] == 1)
     assert lucid["weights_licence"] and lucid["weights_source"]
+    assert [line["name"] for line in lines if line["quality_map"]] == ["lucid"]
     table = run("codecs").stdout
     assert all(name in table for name in CODECS.names)
 

@@ -5,6 +5,7 @@ import hashlib
 import string
 import subprocess
 import sys
+from importlib import resources
 
 import numpy as np
 import pytest
@@ -195,3 +196,10 @@ def test_a_digest_in_the_registry_has_the_form_of_a_sha256() -> None:
         if row.weights is not None and row.weights.sha256:
             assert len(row.weights.sha256) == len(hashlib.sha256().hexdigest())
             assert set(row.weights.sha256) <= set(string.hexdigits.lower())
+
+
+def test_the_model_card_is_that_of_the_weights_that_are_shipped() -> None:
+    card = resources.files("miscomp.codecs") / "assets" / "lucid.md"
+    weights = CODECS["lucid"].weights
+    assert weights is not None and len(weights.sha256) == 64
+    assert weights.sha256 in card.read_text(encoding="utf-8")

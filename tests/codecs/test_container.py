@@ -25,6 +25,7 @@ FULL = replace(
     PLAIN,
     payloads=(b"one", b"", b"two" * 100),
     seed=2**63,
+    quality_map=b"map",
     pixels_crc32=7,
     ancillary=(("iccP", b"profile"), ("noTe", b"")),
 )
@@ -45,6 +46,7 @@ streams = st.builds(
     payloads=st.lists(st.binary(max_size=300), min_size=1, max_size=4).map(tuple),
     quality=st.binary(max_size=8),
     seed=st.none() | st.integers(0, 2**64 - 1),
+    quality_map=st.none() | st.binary(min_size=1, max_size=300),
     pixels_crc32=st.none() | st.integers(0, 2**32 - 1),
     ancillary=st.lists(st.tuples(st.sampled_from(["iccP", "tile", "noTe"]), st.binary(max_size=20)), max_size=3).map(
         tuple
@@ -69,6 +71,13 @@ def test_the_bytes_of_version_0_never_change() -> None:
         "44415441 07 6c6174656e7473"  # DATA, 7 bytes, "latents"
     )
     assert pack(PLAIN) == expected + bytes.fromhex("ba6ba100")
+
+
+def test_a_quality_map_is_a_critical_chunk_and_none_costs_nothing() -> None:
+    # Oracle: the same layout with QMAP before DATA; a reader that skipped it would show a wrong picture.
+    plain, mapped = pack(PLAIN), pack(replace(PLAIN, quality_map=b"\1\2"))
+    assert mapped == with_crc(plain[:26] + b"QMAP\x02\1\2" + plain[26:-4])
+    assert plain == pack(replace(PLAIN, quality_map=None))
 
 
 def test_the_plain_case_costs_at_most_40_bytes_even_for_the_largest_picture() -> None:
@@ -155,6 +164,8 @@ HEAD = pack(PLAIN)[: 6 + 20]
         (HEAD + b"D\x00TA\x00", "not four letters"),
         (HEAD + b"DATA\x00SEED\x04abcd", "SEED chunk has 4 bytes, not 8"),
         (HEAD + b"DATA\x00" + b"pixC\x04abcd" * 2, "two pixC chunks"),
+        (HEAD + b"DATA\x00" + b"QMAP\x01a" * 2, "two QMAP chunks"),
+        (HEAD + b"DATA\x00QMAP\x00", "quality_map must be none or hold at least one byte"),
         (HEAD[:5] + b"\x0d" + HEAD[6:19] + b"DATA\x00", "header of 13 bytes is too short"),
         (HEAD[:5] + b"\x10" + HEAD[6:20] + b"\x00\x01" + b"DATA\x00", "width must be a whole number from 1"),
         (HEAD[:5] + b"\x1d" + HEAD[6:] + b"123456789" + b"DATA\x00", "quality holds at most 8 bytes"),
@@ -191,6 +202,7 @@ def test_a_file_of_a_million_empty_chunks_with_a_wrong_checksum_is_refused_in_li
         {"payloads": ()},
         {"quality": bytes(9)},
         {"seed": 2**64},
+        {"quality_map": b""},
         {"pixels_crc32": 2**32},
         {"ancillary": (("CRIT", b""),)},
         {"ancillary": (("pixC", b"1234"),)},

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from miscomp.codecs import rate
 from miscomp.codecs.catalog import CODECS, CodecRow, CodecSpec, Qualities
-from miscomp.codecs.rate import encode, encode_at_bpp, encode_at_quality
+from miscomp.codecs.quality_map import FloatArray
+from miscomp.codecs.rate import WithMap, encode, encode_at_bpp, encode_at_quality
 from miscomp.errors import UsageError
 from miscomp.images import Pixels
 
@@ -150,6 +151,44 @@ def test_a_spec_is_encoded_as_it_says() -> None:
     assert encode(CodecSpec("webp", like="lucid"), picture, like_bpp=2.0) == by_rate
     with pytest.raises(UsageError, match="needs the rate that lucid reached"):
         encode(CodecSpec("webp", like="lucid"), picture)
+
+
+@dataclass
+class FakeWithMap(Fake):
+    """A fake codec that spends ten bytes on each block of a map, and more where offsets are high."""
+
+    def compress(self, pixels: Pixels, quality: float, *, quality_map: FloatArray | None = None) -> bytes:
+        content = super().compress(pixels, quality)
+        return content if quality_map is None else content + bytes(round(10 * (quality_map + 1).sum()))
+
+
+def test_a_rate_is_searched_with_the_bytes_of_a_map_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Oracle: 35 blocks of offset 0 are 350 of the 500 bytes that 0.5 bpp allow, which leaves 150 = quality 0.15.
+    codec = FakeWithMap(lambda quality: 1000 * quality, name="lucid")
+    monkeypatch.setattr(rate, "open_codec", lambda name: codec)
+    quality_map = np.zeros((7, 5))
+    encoded = encode(CodecSpec("lucid", bpp=0.5), PIXELS, quality_map=quality_map)
+    assert encoded.reached and abs(encoded.quality - 0.15) <= 0.01
+    assert encoded.bpp == 8 * len(encoded.content) / 8000
+    again = encode(CodecSpec("lucid", quality=encoded.quality), PIXELS, quality_map=quality_map)
+    assert again.content == encoded.content
+    low = encode(CodecSpec("lucid", bpp=0.1), PIXELS, quality_map=quality_map)
+    assert not low.reached and "lowest found is 0.351 bpp" in low.note
+    assert encode(CodecSpec("lucid", quality=0.15), PIXELS).bpp == 0.15
+
+
+def test_a_codec_with_a_map_is_still_a_codec() -> None:
+    codec = WithMap(FakeWithMap(lambda quality: quality), np.ones((7, 5)))
+    assert codec.name == "fake"
+    assert encode_at_quality(codec, row(), PIXELS, 100).content == bytes(100 + 700)
+    with pytest.raises(NotImplementedError):
+        codec.decompress(b"")
+
+
+@pytest.mark.parametrize("name", [one.name for one in CODECS if one.name != "lucid"])
+def test_a_map_for_a_codec_that_takes_none_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=f"{name} takes no quality map; use lucid"):
+        encode(CODECS[name].default, PIXELS, quality_map=np.zeros((7, 5)))
 
 
 @pytest.mark.parametrize("name", [one.name for one in CODECS])

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -27,8 +26,12 @@ def test_a_file_is_read_and_overrides_stand_above_it(tmp_path: Path) -> None:
         ("stepz = 3", "unknown setting 'stepz'; known: .*steps"),
         ("steps = 3.5", "steps needs a whole number, got 3.5"),
         ("steps = true", "steps needs a whole number, got True"),
+        ("drops = 0.5", "drops needs a list of numbers, got 0.5"),
+        ('drops = ["a"]', "drops needs a list of numbers"),
         ("precision = 16", "precision needs a text, got 16"),
         ("steps = ", "is not TOML"),
+        ("steps = " + "9" * 5000, "is not TOML"),
+        ("drops = " + "[" * 100_000, "is not TOML"),
     ],
 )
 def test_an_unknown_setting_or_a_wrong_type_is_named_with_its_file(tmp_path: Path, text: str, message: str) -> None:
@@ -48,6 +51,10 @@ def test_a_missing_file_is_an_error_of_the_family(tmp_path: Path) -> None:
     [
         ("steps", 0),
         ("batch_size", 0),
+        ("batch_size", 10**9),
+        ("seed", 2**32),
+        ("learning_rate", 1e300),
+        ("lmbda_high", 1e300),
         ("save_every", 0),
         ("log_every", -1),
         ("crop", 100),
@@ -59,6 +66,12 @@ def test_a_missing_file_is_an_error_of_the_family(tmp_path: Path) -> None:
         ("clip", float("inf")),
         ("lmbda_low", -0.1),
         ("lmbda_high", 1e-9),
+        ("ema", 1.0),
+        ("drop_factor", 0.0),
+        ("drops", (0.5, 0.5)),
+        ("drops", (0.0,)),
+        ("valid_pictures", 0),
+        ("validate_every", 0),
         ("precision", "fp8"),
         ("device", "tpu"),
     ],
@@ -68,7 +81,12 @@ def test_a_value_out_of_its_range_names_the_setting(name: str, value: object) ->
         TrainConfig(**{name: value})  # type: ignore[arg-type]
 
 
-def test_saved_settings_hold_every_field(tmp_path: Path) -> None:
-    config = TrainConfig(steps=7)
-    config.save(tmp_path / "config.json")
-    assert TrainConfig(**json.loads((tmp_path / "config.json").read_text())) == config
+def test_a_list_of_drops_is_read_from_a_file(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path / "a.toml", "drops = [0.5, 0.75]\ndrop_factor = 0.3\n"))
+    assert (config.drops, config.drop_factor) == ((0.5, 0.75), 0.3)
+
+
+def test_fp16_is_for_gpus_alone() -> None:
+    assert TrainConfig(precision="fp16", device="cuda").precision == "fp16"
+    with pytest.raises(UsageError, match=r"fp16.*needs the device 'cuda'"):
+        TrainConfig(precision="fp16")

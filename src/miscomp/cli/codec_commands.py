@@ -17,7 +17,9 @@ from miscomp.errors import InputError, MiscompError, StreamError, UsageError
 
 if TYPE_CHECKING:
     from miscomp.codecs.catalog import CodecRow, CodecSpec
+    from miscomp.codecs.quality_map import FloatArray
     from miscomp.codecs.rate import Encoded
+    from miscomp.images import Picture
 
 OutputOption = Annotated[
     str, typer.Option("--output", "-o", metavar="PATH", help="File to write; a folder for a folder or several inputs.")
@@ -41,27 +43,34 @@ def compress(
     bpp: Annotated[
         float | None, typer.Option(help="Target rate in bits per pixel; the closest one is searched.")
     ] = None,
+    quality_map: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where to spend bits: a grey image, .npy, or folder of them.")
+    ] = None,
     max_megapixels: MegapixelsOption = 200.0,
     force: ForceOption = False,
     json_lines: JsonOption = False,
 ) -> None:
     """Compress images to real files with any codec, at a quality or at a rate.
 
-    Without --quality and --bpp, the codec's default is used. What was reached is told for each file.
+    Without --quality and --bpp, the codec's default is used. What was reached is told for each file. A quality
+    map (lucid only) raises the quality where it is brighter than 128 and lowers it where it is darker.
 
     Example: miscomp compress photo.png --codec lucid --bpp 0.25 -o photo.misc
     """
     from miscomp.codecs.catalog import CODECS, open_codec
+    from miscomp.codecs.rate import check_map
 
     spec = _spec(codec, quality, bpp)
     row = CODECS[spec.name]
+    if quality_map is not None:
+        check_map(row)
     to_folder = _wants_folder(inputs, output)
-    plan = _plan(_list_files(inputs), output, row.suffix, to_folder=to_folder, force=force)
+    plan = _plan(_list_files(inputs), output, row.suffix, to_folder=to_folder, force=force, also_read=quality_map)
     if not to_folder:
         _check_suffix(Path(output), row)
     open_codec(spec.name)
 
-    _run(plan, partial(_compress_one, spec=spec, max_megapixels=max_megapixels), json_lines=json_lines)
+    _run(plan, partial(_compress_one, spec=spec, maps=quality_map, limit=max_megapixels), json_lines=json_lines)
 
 
 def decompress(
@@ -123,23 +132,13 @@ def codecs(json_lines: JsonOption = False) -> None:
 
 
 def _row_record(row: CodecRow) -> dict[str, object]:
-    weights = row.weights
     return {
-        "name": row.name,
-        "format_id": row.format_id,
-        "suffix": row.suffix,
-        "media": row.media,
-        "quality_low": row.qualities.low,
-        "quality_high": row.qualities.high,
-        "quality_integer": row.qualities.integer,
-        "quality_unit": row.qualities.unit,
+        **{part: getattr(row, part) for part in ("name", "format_id", "suffix", "media")},
+        **{f"quality_{part}": getattr(row.qualities, part) for part in ("low", "high", "integer", "unit")},
+        "quality_map": row.quality_map,
         "default": str(row.default),
-        "max_side": row.max_side,
-        "description": row.description,
-        "licence": row.licence,
-        "weights_source": weights.source if weights else None,
-        "weights_sha256": weights.sha256 if weights else None,
-        "weights_licence": weights.licence if weights else None,
+        **{part: getattr(row, part) for part in ("max_side", "description", "licence")},
+        **{f"weights_{part}": getattr(row.weights, part, None) for part in ("source", "sha256", "licence")},
         "extra": row.extra,
     }
 
@@ -174,7 +173,9 @@ def _list_files(inputs: list[Path]) -> list[Path]:
     return list(dict.fromkeys(files))
 
 
-def _plan(files: list[Path], output: str, suffix: str, *, to_folder: bool, force: bool) -> list[tuple[Path, Path]]:
+def _plan(
+    files: list[Path], output: str, suffix: str, *, to_folder: bool, force: bool, also_read: Path | None = None
+) -> list[tuple[Path, Path]]:
     """Pair each input with its output. Raises `UsageError` before anything is done where files would be lost."""
     folder = Path(output)
     if not to_folder:
@@ -183,7 +184,7 @@ def _plan(files: list[Path], output: str, suffix: str, *, to_folder: bool, force
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"{output} is a file; several inputs need a folder behind -o")
         plan = [(file, folder / (file.stem + suffix)) for file in files]
-    sources = {file.resolve(): file for file in files}
+    sources = {file.resolve() for file in (*files, *([also_read] if also_read else []))}
     taken: dict[Path, Path] = {}
     for source, target in plan:
         if target in taken:
@@ -248,20 +249,31 @@ def _replacing(target: Path) -> Iterator[Path]:
         unfinished.unlink(missing_ok=True)
 
 
-def _compress_one(source: Path, target: Path, *, spec: CodecSpec, max_megapixels: float) -> dict[str, object]:
+def _compress_one(source: Path, target: Path, *, spec: CodecSpec, maps: Path | None, limit: float) -> dict[str, object]:
     from miscomp.codecs.rate import encode
     from miscomp.images import list_images, read
 
     if source.is_dir():
         list_images(source)  # says what is looked for in it
-    picture = read(source, max_megapixels=max_megapixels)
+    picture = read(source, max_megapixels=limit)
     for warning in picture.warnings:
         tell(f"{source}: {warning}")
-    encoded = encode(spec, picture.pixels)
+    offsets = None if maps is None else _read_map(maps, picture, limit)
+    encoded = encode(spec, picture.pixels, quality_map=offsets)
     with _replacing(target) as unfinished:
         unfinished.write_bytes(encoded.content)
     tell(f"{source} -> {target}: {_describe(spec, encoded)}")
     return {"codec": spec.name, "width": picture.width, "height": picture.height, **_numbers(encoded)}
+
+
+def _read_map(maps: Path, picture: Picture, limit: float) -> FloatArray:
+    from miscomp.codecs.quality_map import map_for, read_map
+
+    try:
+        path = map_for(maps, picture.path)
+        return read_map(path, height=picture.height, width=picture.width, max_megapixels=limit)
+    except InputError as error:
+        raise InputError(picture.path, f"its quality map cannot be used: {error}") from error
 
 
 def _describe(spec: CodecSpec, encoded: Encoded) -> str:
@@ -270,14 +282,8 @@ def _describe(spec: CodecSpec, encoded: Encoded) -> str:
 
 
 def _numbers(encoded: Encoded) -> dict[str, object]:
-    return {
-        "bytes": len(encoded.content),
-        "bpp": encoded.bpp,
-        "quality": encoded.quality,
-        "target_bpp": encoded.target_bpp,
-        "reached": encoded.reached,
-        "note": encoded.note,
-    }
+    rest = {name: getattr(encoded, name) for name in ("bpp", "quality", "target_bpp", "reached", "note")}
+    return {"bytes": len(encoded.content), **rest}
 
 
 def _read_bounded(path: Path, max_megapixels: float) -> bytes:

@@ -72,6 +72,8 @@ class CodecRow:
     max_side: int | None = None
     """Most pixels a side that the format, or the library that reads it, can hold."""
     weights: Weights | None = None
+    quality_map: bool = False
+    """Whether its `compress` takes `quality_map`: offsets to the quality, one per 16 x 16 block."""
     extra: str = ""
     """Optional part of the package that it needs."""
 
@@ -159,8 +161,9 @@ CODECS: Registry[CodecRow] = Registry(
             weights=Weights(
                 source="shipped with the package, trained by this project",
                 licence="Apache-2.0",
-                sha256="393cfb758003976799a82d763ab4aea8a474d8b0bc768845c362cd07ceadf993",
+                sha256="95cf074daa7454d461ee4387b99c3e74d62405d9d45215ee9cf53775169bfcfd",
             ),
+            quality_map=True,
         ),
     ],
 )

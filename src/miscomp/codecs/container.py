@@ -3,15 +3,16 @@
     magic    4 bytes  8D 4D 53 43 (a byte that is no ASCII, then "MSC")
     version  1 byte   0 until release 1.0: another release may refuse such files
     header   1 byte   its length, then the fields that every stream has:
-                      format id (u16), weights (8 bytes), CRC-32 of the latents (u32), width, height (varints),
+                      format id (u16), weights (8 bytes), CRC-32 of what was decoded (u32), width, height (varints),
                       and up to 8 bytes of the codec's own parameters
     chunks            type (4 ASCII letters), length (varint), content
     CRC-32   4 bytes  over everything before
 
 Numbers are little-endian, varints are LEB128 in their shortest form. As in PNG, a chunk whose type
 begins with a capital is critical, a reader that does not know it must stop; any other may be skipped.
-Known are `DATA` (payload; one per tile, in order), `SEED` (u64) and `pixC` (CRC-32 of the encoder's
-decoded RGB bytes). The plain case, one payload and no seed, costs at most 40 bytes.
+Known are `DATA` (payload; one per tile, in order), `SEED` (u64), `QMAP` (offsets to the quality, see
+`miscomp.codecs.quality_map`) and `pixC` (CRC-32 of the encoder's decoded RGB bytes). The plain case, one
+payload and neither seed nor map, costs at most 40 bytes.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ MAX_SIDE = 2**31 - 1
 _FIXED = struct.Struct("<H8sI")
 _U32 = struct.Struct("<I")
 _U64 = struct.Struct("<Q")
-_DATA, _SEED, _PIXELS = "DATA", "SEED", "pixC"
+_DATA, _SEED, _MAP, _PIXELS = "DATA", "SEED", "QMAP", "pixC"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,12 +46,14 @@ class Stream:
     weights: bytes
     """First 8 bytes of the weights' SHA-256."""
     latent_crc32: int
-    """CRC-32 of the decoded latents, in the codec's own byte order."""
+    """CRC-32 of the decoded latents and what else was decoded beside them, in the codec's own order."""
     payloads: tuple[bytes, ...]
     quality: bytes = b""
     """The codec's own parameters, at most 8 bytes."""
     seed: int | None = None
     """Where decoding is random, 64 bits."""
+    quality_map: bytes | None = None
+    """Coded offsets to the quality; none where it is the same everywhere, never empty."""
     pixels_crc32: int | None = None
     """CRC-32 of the RGB bytes that the encoder decoded."""
     ancillary: tuple[tuple[str, bytes], ...] = ()
@@ -71,6 +74,8 @@ class Stream:
             raise ValueError(f"quality holds at most 8 bytes, got {len(self.quality)}")
         if not self.payloads:
             raise ValueError("a stream needs at least one payload")
+        if self.quality_map == b"":
+            raise ValueError("quality_map must be none or hold at least one byte")
         for kind, _ in self.ancillary:
             if not (len(kind) == 4 and kind.isascii() and kind.isalpha() and kind[0].islower()) or kind == _PIXELS:
                 raise ValueError(f"an ancillary chunk needs a free type such as 'noTe', got {kind!r}")
@@ -102,6 +107,8 @@ def pack(stream: Stream) -> bytes:
     parts = [MAGIC, bytes((VERSION, len(header))), header]
     if stream.seed is not None:
         parts += _chunk(_SEED, _U64.pack(stream.seed))
+    if stream.quality_map is not None:
+        parts += _chunk(_MAP, stream.quality_map)
     if stream.pixels_crc32 is not None:
         parts += _chunk(_PIXELS, _U32.pack(stream.pixels_crc32))
     for kind, content in stream.ancillary:
@@ -196,7 +203,7 @@ def _parse(content: bytes, where: object, max_megapixels: float) -> Stream:
         kind, value, position = _next_chunk(content, position, end)
         if kind == _DATA:
             payloads.append(value)
-        elif kind in (_SEED, _PIXELS):
+        elif kind in (_SEED, _MAP, _PIXELS):
             if kind in single:
                 raise _Malformed(f"it has two {kind} chunks")
             single[kind] = value
@@ -208,6 +215,7 @@ def _parse(content: bytes, where: object, max_megapixels: float) -> Stream:
         **fields._asdict(),
         payloads=tuple(payloads),
         seed=_number(single.get(_SEED), _U64, _SEED),
+        quality_map=single.get(_MAP),
         pixels_crc32=_number(single.get(_PIXELS), _U32, _PIXELS),
         ancillary=tuple(ancillary),
     )

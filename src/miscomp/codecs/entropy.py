@@ -1,70 +1,72 @@
-"""Gaussian entropy models: bits while training, a real range coder afterwards.
+"""The range coder: integer residuals to bytes and back, under the tables that ship with the weights.
 
-While training, a latent gets uniform noise and costs -log2 of the Gaussian's mass in a bin of width 1
-(Ballé et al., "Variational image compression with a scale hyperprior", ICLR 2018, eq. 6). On disk, the
-integer residuals around the predicted mean go through a range coder over quantised Gaussians, whose
-standard deviations come from a table, so that both sides agree on them exactly.
+constriction does the coding. Its categorical model turns weights into frequencies in floating point; given weights
+that are whole numbers and add up to what it has to share out, that is exact, so the tables are what is coded with.
 """
 
 from __future__ import annotations
 
-import math
 import zlib
+from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import constriction
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
-SCALE_MIN = 0.05
-SCALE_MAX = 256.0
-SCALE_TABLE: npt.NDArray[np.float64] = np.exp(np.linspace(math.log(SCALE_MIN), math.log(SCALE_MAX), 64))
-"""Standard deviations a stream can name. The field's codecs start at 0.11; there, training noise makes each latent
-that is always 0 cost 0.14 bits, which only an estimate ever pays."""
-
-SYMBOL_LIMIT = 2047
-"""Residuals are clamped to [-SYMBOL_LIMIT, SYMBOL_LIMIT]; the encoder sees the clamped value too."""
+from miscomp.codecs.frequencies import SYMBOL_LIMIT, TOTAL, Frequencies
 
 Symbols = npt.NDArray[np.int32]
 Indexes = npt.NDArray[np.int64]
 
 
-def gaussian_bits(residual: Tensor, scale: Tensor) -> Tensor:
-    """Bits for a bin of width 1 around `residual` under a zero-mean Gaussian; same shape as the inputs."""
-    value = residual.abs()
-    root = scale * math.sqrt(2)
-    upper = torch.special.erfc((value - 0.5) / root)
-    lower = torch.special.erfc((value + 0.5) / root)
-    return -torch.log2((0.5 * (upper - lower)).clamp_min(1e-9))
+class CodingTables:
+    """The frequencies as models of the range coder."""
 
+    def __init__(self, frequencies: Frequencies) -> None:
+        self.frequencies = frequencies
+        self._models = {int(index): self._model(int(index)) for index in np.flatnonzero(frequencies.coded)}
+        self.bits = cache(self._bits)
 
-def scale_index(scale: Tensor) -> Tensor:
-    """Index of the table entry nearest to `scale` on the logarithmic scale; the ends hold everything beyond them."""
-    # Comparing with the logarithmic midpoints is exact; the nearest entry costs the fewest bits.
-    borders = torch.as_tensor(np.sqrt(SCALE_TABLE[1:] * SCALE_TABLE[:-1]), dtype=scale.dtype, device=scale.device)
-    return torch.bucketize(scale.contiguous(), borders)
+    def model(self, index: int) -> Any:
+        """The model of a scale that is coded."""
+        return self._models[index]
 
+    def _model(self, index: int) -> Any:
+        # The coder gives every symbol 1 and shares out the rest in proportion, by a factor that is 1 here.
+        weights = (self.frequencies.whole(index) - 1).astype(np.float64)
+        return constriction.stream.model.Categorical(weights, perfect=False)
 
-def _model() -> Any:
-    return constriction.stream.model.QuantizedGaussian(-SYMBOL_LIMIT, SYMBOL_LIMIT)
+    def _bits(self, index: int) -> npt.NDArray[np.float64]:
+        bits: npt.NDArray[np.float64] = np.log2(TOTAL / self.frequencies.whole(index))
+        return bits
+
+    def runs(self, indexes: Indexes) -> Iterator[tuple[int, npt.NDArray[np.intp]]]:
+        """Each scale that is coded and where it stands, scales rising: equal ones are coded in one go."""
+        order = np.argsort(indexes.astype(np.uint8), kind="stable")
+        ends = np.cumsum(np.bincount(indexes, minlength=len(self.frequencies.halves)))
+        for index in np.flatnonzero(np.diff(ends, prepend=0)):
+            if self.frequencies.coded[index]:
+                start = ends[index - 1] if index else 0
+                yield int(index), order[start : ends[index]]
 
 
 class SymbolEncoder:
     """Collects integer residuals with their scales. `crc` is the CRC-32 over all symbols in coding order."""
 
-    def __init__(self, crc: int = 0) -> None:
+    def __init__(self, tables: CodingTables) -> None:
+        self._tables = tables
         self._coder = constriction.stream.queue.RangeEncoder()
-        self.crc = crc
-        """Begins with that of the symbols coded before, where a stream has several payloads."""
+        self.crc = 0
 
     def code(self, symbols: Symbols, indexes: Indexes) -> Symbols:
-        """Append residuals (flat) with the scales at `indexes` of the table; returns them."""
-        flat = np.ascontiguousarray(symbols, dtype=np.int32)
-        self._coder.encode(flat, _model(), np.zeros(flat.shape), SCALE_TABLE[indexes])
-        self.crc = zlib.crc32(flat.astype("<i4").tobytes(), self.crc)
-        return flat
+        """Append residuals (flat) with the scales at `indexes` of the table; returns what the decoder will see."""
+        coded = np.where(self._tables.frequencies.coded[indexes], symbols, 0).astype(np.int32)
+        for index, where in self._tables.runs(indexes):
+            self._coder.encode(coded[where] + np.int32(SYMBOL_LIMIT), self._tables.model(index))
+        self.crc = zlib.crc32(coded.astype("<i2").tobytes(), self.crc)
+        return coded
 
     def finish(self) -> bytes:
         """The coded bytes, whole words of 4."""
@@ -72,22 +74,39 @@ class SymbolEncoder:
         return words.astype("<u4").tobytes()
 
 
+class SymbolCounter:
+    """Counts the bits that the tables give to residuals, without coding them: the estimated rate."""
+
+    def __init__(self, tables: CodingTables) -> None:
+        self._tables = tables
+        self.bits = 0.0
+
+    def code(self, symbols: Symbols, indexes: Indexes) -> Symbols:
+        """Count residuals (flat) with the scales at `indexes`; returns what a decoder would see."""
+        coded = np.where(self._tables.frequencies.coded[indexes], symbols, 0).astype(np.int32)
+        for index, where in self._tables.runs(indexes):
+            self.bits += float(self._tables.bits(index)[coded[where] + SYMBOL_LIMIT].sum())
+        return coded
+
+
 class SymbolDecoder:
     """Reads back what `SymbolEncoder` wrote; damaged bytes give other symbols, which the checksum shows."""
 
-    def __init__(self, content: bytes, crc: int = 0) -> None:
+    def __init__(self, tables: CodingTables, content: bytes) -> None:
         """Raises `ValueError` for bytes that are not whole words."""
         if len(content) % 4:
             raise ValueError(f"coded symbols come in words of 4 bytes, got {len(content)} bytes")
+        self._tables = tables
         self._coder = constriction.stream.queue.RangeDecoder(np.frombuffer(content, dtype="<u4").astype(np.uint32))
-        self.crc = crc
+        self.crc = 0
 
     def code(self, indexes: Indexes) -> Symbols:
         """The next residuals, one for each scale index. Raises `ValueError` where the bytes cannot be decoded."""
+        symbols = np.zeros(indexes.shape, dtype=np.int32)
         try:
-            flat = self._coder.decode(_model(), np.zeros(indexes.shape), SCALE_TABLE[indexes])
+            for index, where in self._tables.runs(indexes):
+                symbols[where] = self._coder.decode(self._tables.model(index), len(where)) - SYMBOL_LIMIT
         except (AssertionError, ValueError) as error:
             raise ValueError(f"the coded symbols are damaged ({error})") from error
-        symbols = np.asarray(flat, dtype=np.int32)
-        self.crc = zlib.crc32(symbols.astype("<i4").tobytes(), self.crc)
+        self.crc = zlib.crc32(symbols.astype("<i2").tobytes(), self.crc)
         return symbols

@@ -1,21 +1,18 @@
 """`lucid`, the built-in neural codec: real bytes for any size and rate from one small set of weights.
 
-A picture larger than `TILE` pixels a side is cut into tiles of nearly equal size, each coded by itself
-(payloads row by row), so that memory stays bounded: about 450 MB beside the pixels. Neighbouring tiles do
-not see each other: the outermost pixels on either side of a seam err more than others, as those along a
-picture's border do, and at the lowest rates that can show as a faint line.
+The transforms go over a picture in blocks that see their surroundings, so nothing shows where they meet. Latents are
+coded in tiles of `TILE` pixels a side, each with a payload of its own, row by row. The entropy model works in whole
+numbers: a stream decodes to the same latents on any machine. Pixels come from them in float32: on one machine the
+same file gives the same picture however many cores there are, on another kind some values may differ by one.
 
 Streams carry version 0: after a change of the weights, those made before cannot be decoded.
-See `miscomp.codecs.lucid_latents` for why latents decode exactly or not at all. Pixels come from them in
-float32, and in one thread, because sums over several round otherwise: on one machine the same file gives the
-same picture, on another kind of machine some values may differ by one.
 """
 
 from __future__ import annotations
 
+import struct
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,65 +20,64 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from miscomp.codecs import container
+from miscomp.codecs import container, quality_map
 from miscomp.codecs.base import MAX_MEGAPIXELS
+from miscomp.codecs.blocks import in_parallel, one_thread
 from miscomp.codecs.catalog import CODECS
-from miscomp.codecs.lucid_latents import LatentCoder
-from miscomp.codecs.lucid_model import STRIDE, LucidModel
+from miscomp.codecs.entropy import CodingTables, SymbolCounter, SymbolDecoder, SymbolEncoder
+from miscomp.codecs.lucid_entropy import HYPER
+from miscomp.codecs.lucid_latents import LatentCoder, Steps
+from miscomp.codecs.lucid_model import PATCH, STRIDE, LucidModel
+from miscomp.codecs.lucid_transforms import Transforms
 from miscomp.codecs.lucid_weights import LucidWeights, of_model, read_weights, shipped_weights
+from miscomp.codecs.quality_map import QUALITY_STEPS, FloatArray
 from miscomp.errors import StreamError, UsageError
 from miscomp.images import Pixels
-from miscomp.tensors import pad_replicate, to_pixels, to_tensor
 
 TILE = 2048
-"""Most pixels a side that are coded at once; part of the format, as it decides how a picture is cut."""
+"""Most pixels a side that share a payload; part of the format."""
 
 MAX_SIDE = 65536
 """Most pixels a side; bounds what padding can add to a long and thin picture."""
 
-QUALITY_STEPS = 255
-"""A stream names one of 256 qualities: neighbours differ by about 1 % in rate."""
-
-_LATENT = 16
+_CRC = struct.Struct("<I")
 
 
 class _Tile(NamedTuple):
+    """A rectangle of latents."""
+
     rows: slice
     columns: slice
 
-    @property
-    def padded(self) -> tuple[int, int]:
-        """Height and width as coded."""
-        height, width = self.rows.stop - self.rows.start, self.columns.stop - self.columns.start
-        return -(-height // STRIDE) * STRIDE, -(-width // STRIDE) * STRIDE
 
+class _Latents(NamedTuple):
+    """y (1, latent, h, w) after the gain, z (1, hyper, h / 4, w / 4) and the local qualities (h, w)."""
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let torch work in one thread, and give back what was set."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    y: Tensor
+    z: Tensor
+    steps: Steps
 
 
 class Lucid:
-    """The codec with its weights loaded; runs on the CPU and keeps nothing between calls."""
+    """The codec with its weights loaded; keeps nothing between calls."""
 
     name = "lucid"
 
-    def __init__(self, weights: Path | LucidWeights | None = None) -> None:
-        """Use the shipped weights, or those of a file or at hand. Raises `WeightsError`."""
+    def __init__(self, weights: Path | LucidWeights | None = None, *, device: str = "cpu") -> None:
+        """Use the shipped weights, or those of a file or at hand. Raises `WeightsError`.
+
+        The transforms run on `device`, a name that torch knows; the entropy networks always on the CPU.
+        """
         if weights is None:
             row = CODECS[self.name].weights
             weights = read_weights(shipped_weights(), sha256=row.sha256 if row else "")
         elif isinstance(weights, Path):
             weights = read_weights(weights)
         self._sha256 = weights.sha256
-        self._model = weights.model
-        self._latents = LatentCoder(weights.model.entropy)
+        self._transforms = Transforms(weights.model, device)
+        self._latents = LatentCoder(weights.entropy)
+        self._groups = weights.model.config.groups
+        self._tables = CodingTables(weights.frequencies)
 
     @classmethod
     def from_model(cls, model: LucidModel) -> Lucid:
@@ -93,68 +89,106 @@ class Lucid:
         """SHA-256 of the weights' file, 64 hex digits."""
         return self._sha256
 
-    @_one_thread()
-    def compress(self, pixels: Pixels, quality: float, *, pixel_checksum: bool = False) -> bytes:
+    @one_thread()
+    def compress(
+        self,
+        pixels: Pixels,
+        quality: float,
+        *,
+        quality_map: FloatArray | None = None,
+        pixel_checksum: bool = False,
+    ) -> bytes:
         """Encode 8-bit RGB of shape (h, w, 3) at a quality in [0, 1], rounded to one of 256 steps.
 
-        `pixel_checksum` adds 9 bytes that let the decoder prove that its picture is the encoder's, bit by bit;
-        such a file is refused where the transforms round otherwise. Raises `UsageError`.
+        `quality_map` holds offsets in [-1, 1] that are added to the quality, one for each block of 16 x 16 pixels,
+        of shape (ceil(h / 16), ceil(w / 16)); its bytes are part of the file. `pixel_checksum` adds 9 bytes that let
+        the decoder prove that its picture is the encoder's, bit by bit; such a file is refused where the transforms
+        round otherwise. Raises `UsageError`.
         """
-        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
-            raise ValueError(f"pixels must be uint8 of shape (height, width, 3), got {pixels.dtype} {pixels.shape}")
-        row = CODECS[self.name]
-        row.qualities.check(self.name, quality)
+        base, offsets = self._asked(pixels, quality, quality_map)
         height, width = pixels.shape[:2]
-        if max(height, width) > MAX_SIDE:
-            raise UsageError(f"lucid holds at most {MAX_SIDE} pixels a side, the image has {width} x {height}")
-        step = round(quality * QUALITY_STEPS)
-        payloads: list[bytes] = []
-        crc = 0
-        decoded = np.empty_like(pixels) if pixel_checksum else None
-        for tile in _tiles(height, width):
-            payload, crc, y_hat = self._encode_tile(pixels[tile.rows, tile.columns], step / QUALITY_STEPS, crc)
-            payloads.append(payload)
-            if decoded is not None:
-                self._paint(decoded, tile, y_hat, step / QUALITY_STEPS)
+        latents = self._analysed(pixels, base, offsets)
+        payloads, crc, y_hat = self._coded(latents)
+        pixels_crc = None
+        if pixel_checksum:
+            pixels_crc = zlib.crc32(self._transforms.synthesise(y_hat, latents.steps, height, width).data)
         return container.pack(
             container.Stream(
-                format_id=row.format_id or 0,
+                format_id=CODECS[self.name].format_id or 0,
                 width=width,
                 height=height,
                 weights=bytes.fromhex(self._sha256)[:8],
                 latent_crc32=crc,
-                payloads=tuple(payloads),
-                quality=bytes((step,)),
-                pixels_crc32=None if decoded is None else zlib.crc32(decoded.data),
+                payloads=payloads,
+                quality=bytes((base,)),
+                quality_map=None if offsets is None else _encoded(offsets),
+                pixels_crc32=pixels_crc,
             )
         )
 
-    @_one_thread()
+    def _coded(self, latents: _Latents) -> tuple[tuple[bytes, ...], int, Tensor]:
+        """Each tile's payload, the checksum, and y_hat as a decoder will have it, which takes the place of y."""
+        tiles = list(_tiles(*latents.steps.shape))
+        coded = [(b"", 0)] * len(tiles)
+
+        def code(index: int) -> None:
+            y, z, steps = _part(latents, tiles[index])
+            groups, encoder = self._latents.active_groups(y), SymbolEncoder(self._tables)
+            decoded = self._latents.encode(y, z, steps, encoder, groups=groups)
+            coded[index] = bytes((groups,)) + encoder.finish(), encoder.crc
+            channels = decoded.shape[1]
+            y[:, :channels], y[:, channels:] = decoded, 0
+
+        in_parallel(code, range(len(tiles)))
+        payloads = tuple(payload for payload, _ in coded)
+        return payloads, _whole_crc(latents.steps, [crc for _, crc in coded]), latents.y[:, : self._channels(payloads)]
+
+    @one_thread()
+    def estimate_bits(self, pixels: Pixels, quality: float, *, quality_map: FloatArray | None = None) -> float:
+        """Bits that the entropy model gives to what `compress` codes, without container and map.
+
+        Raises `UsageError`.
+        """
+        latents = self._analysed(pixels, *self._asked(pixels, quality, quality_map))
+        tiles = list(_tiles(*latents.steps.shape))
+        bits = [0.0] * len(tiles)
+
+        def count(index: int) -> None:
+            y, z, steps = _part(latents, tiles[index])
+            counter = SymbolCounter(self._tables)
+            self._latents.encode(y, z, steps, counter, groups=self._latents.active_groups(y))
+            bits[index] = counter.bits
+
+        in_parallel(count, range(len(tiles)))
+        return sum(bits)
+
+    @one_thread()
     def decompress(self, content: bytes, *, max_megapixels: float = MAX_MEGAPIXELS) -> Pixels:
-        """Decode. Raises `StreamError` for anything but an intact stream of these weights that decodes here.
+        """Decode. Raises `StreamError` for anything but an intact stream of these weights.
 
         Takes about a second per megapixel and core; nothing in a stream but its size in pixels makes it longer.
         """
         stream = container.unpack(content, max_megapixels=max_megapixels)
-        tiles = self._check(stream)
-        quality = stream.quality[0] / QUALITY_STEPS
-        pixels: Pixels = np.empty((stream.height, stream.width, 3), dtype=np.uint8)
-        crc = 0
-        for tile, payload in zip(tiles, stream.payloads, strict=True):
-            height, width = tile.padded
-            try:
-                with torch.inference_mode():
-                    size = (height // _LATENT, width // _LATENT)
-                    y_hat, crc = self._latents.decode(payload, size, quality, crc)
-            except ValueError as error:
-                raise StreamError("stream", f"damaged: {error}; fetch it again") from error
-            if tile is tiles[-1] and crc != stream.latent_crc32:
-                raise StreamError(
-                    "stream",
-                    "its latents decode to others than were coded: it was made on a machine that rounds differently, "
-                    "or by a broken writer; decode it where it was made",
-                )
-            self._paint(pixels, tile, y_hat, quality)
+        steps, tiles = self._check(stream)
+        y_hat = torch.zeros(1, self._channels(stream.payloads), *steps.shape).contiguous(
+            memory_format=torch.channels_last
+        )
+        crcs = [0] * len(tiles)
+
+        def decode(index: int) -> None:
+            tile, payload = tiles[index], stream.payloads[index]
+            source = SymbolDecoder(self._tables, payload[1:])
+            part = self._latents.decode(source, _steps(steps, tile), groups=payload[0])
+            y_hat[:, : part.shape[1], tile.rows, tile.columns] = part
+            crcs[index] = source.crc
+
+        try:
+            in_parallel(decode, range(len(tiles)))
+        except ValueError as error:
+            raise StreamError("stream", f"damaged: {error}; fetch it again") from error
+        if _whole_crc(steps, crcs) != stream.latent_crc32:
+            raise StreamError("stream", "its latents decode to others than were coded; its writer is broken")
+        pixels = self._transforms.synthesise(y_hat, steps, stream.height, stream.width)
         if stream.pixels_crc32 not in (None, zlib.crc32(pixels.data)):
             raise StreamError(
                 "stream",
@@ -163,8 +197,29 @@ class Lucid:
             )
         return pixels
 
-    def _check(self, stream: container.Stream) -> list[_Tile]:
-        """Refuse what these weights cannot decode, before anything is spent on it."""
+    def _channels(self, payloads: Iterable[bytes]) -> int:
+        """How many channels the synthesis works on: those that any payload holds, and a group where none holds any."""
+        return sum(self._groups[: max(1, *(payload[0] for payload in payloads))])
+
+    def _asked(
+        self, pixels: Pixels, quality: float, offsets: FloatArray | None
+    ) -> tuple[int, quality_map.Offsets | None]:
+        """The quality as a step, and the map's offsets, after all that can be wrong was refused."""
+        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
+            raise ValueError(f"pixels must be uint8 of shape (height, width, 3), got {pixels.dtype} {pixels.shape}")
+        CODECS[self.name].qualities.check(self.name, quality)
+        height, width = pixels.shape[:2]
+        if max(height, width) > MAX_SIDE:
+            raise UsageError(f"lucid holds at most {MAX_SIDE} pixels a side, the image has {width} x {height}")
+        quantised = None if offsets is None else quality_map.quantise(offsets, height=height, width=width)
+        return round(quality * QUALITY_STEPS), quantised
+
+    def _analysed(self, pixels: Pixels, base: int, offsets: quality_map.Offsets | None) -> _Latents:
+        steps = quality_map.local_steps(base, offsets, *_grid(*pixels.shape[:2]))
+        return _Latents(*self._transforms.analyse(pixels, steps), steps)
+
+    def _check(self, stream: container.Stream) -> tuple[Steps, list[_Tile]]:
+        """Refuse what these weights cannot decode, before anything is spent on it; the local qualities and tiles."""
         if stream.format_id != CODECS[self.name].format_id:
             raise StreamError("stream", f"it has the format id {stream.format_id}, which is not lucid's")
         if stream.weights.hex() != self._sha256[:16]:
@@ -177,38 +232,57 @@ class Lucid:
             raise StreamError("stream", "its parameters are not those of lucid; its writer is broken")
         if max(stream.width, stream.height) > MAX_SIDE:
             raise StreamError("stream", f"{stream.width} x {stream.height} pixels; lucid has at most {MAX_SIDE} a side")
-        tiles = list(_tiles(stream.height, stream.width))
+        rows, columns = _grid(stream.height, stream.width)
+        tiles = list(_tiles(rows, columns))
         if len(stream.payloads) != len(tiles):
             found = f"{len(stream.payloads)} payloads for {len(tiles)} tiles"
             raise StreamError("stream", f"it has {found}; its writer is broken")
-        return tiles
-
-    @torch.inference_mode()
-    def _encode_tile(self, pixels: Pixels, quality: float, crc: int) -> tuple[bytes, int, Tensor]:
-        model = self._model
-        x = pad_replicate(to_tensor(pixels), STRIDE).contiguous(memory_format=torch.channels_last)
-        y = model.analyse(x) * model.gain(torch.tensor([quality]))
-        return self._latents.encode(y, model.summarise(y), quality, crc)
-
-    @torch.inference_mode()
-    def _paint(self, pixels: Pixels, tile: _Tile, y_hat: Tensor, quality: float) -> None:
-        """Write a tile's reconstruction into the picture."""
-        model = self._model
-        y = y_hat.float().contiguous(memory_format=torch.channels_last)
-        x_hat = model.synthesise(y * model.inverse_gain(torch.tensor([quality])))
-        part = pixels[tile.rows, tile.columns]
-        part[:] = to_pixels(x_hat[:, :, : part.shape[0], : part.shape[1]])
+        if not all(payload and payload[0] <= len(self._groups) for payload in stream.payloads):
+            raise StreamError("stream", "a payload does not begin with its number of channel groups; damaged")
+        try:
+            offsets = None
+            if stream.quality_map is not None:
+                offsets = quality_map.decode(stream.quality_map, *quality_map.block_grid(stream.height, stream.width))
+        except ValueError as error:
+            raise StreamError("stream", f"damaged: {error}; fetch it again") from error
+        return quality_map.local_steps(stream.quality[0], offsets, rows, columns), tiles
 
 
-def _tiles(height: int, width: int) -> Iterator[_Tile]:
-    """Tiles row by row."""
-    for rows in _cuts(height):
-        for columns in _cuts(width):
-            yield _Tile(rows, columns)
+def _encoded(offsets: quality_map.Offsets) -> bytes | None:
+    """The map's bytes; none for one that changes nothing."""
+    return quality_map.encode(offsets) or None
+
+
+def _part(latents: _Latents, tile: _Tile) -> _Latents:
+    """What a tile holds."""
+    rows, columns = (slice(side.start // HYPER, side.stop // HYPER) for side in tile)
+    y = latents.y[:, :, tile.rows, tile.columns]
+    return _Latents(y, latents.z[:, :, rows, columns], _steps(latents.steps, tile))
+
+
+def _steps(steps: Steps, tile: _Tile) -> Steps:
+    return steps[tile.rows, tile.columns]
+
+
+def _whole_crc(steps: Steps, crcs: list[int]) -> int:
+    """One checksum over the local qualities, which latents need to become a picture, and the tiles' own."""
+    return zlib.crc32(b"".join(_CRC.pack(crc) for crc in crcs), zlib.crc32(steps.tobytes()))
+
+
+def _grid(height: int, width: int) -> tuple[int, int]:
+    """Rows and columns of latents, with padding."""
+    return -(-height // STRIDE) * HYPER, -(-width // STRIDE) * HYPER
+
+
+def _tiles(rows: int, columns: int) -> Iterator[_Tile]:
+    """Tiles of latents, row by row."""
+    for row in _cuts(rows):
+        for column in _cuts(columns):
+            yield _Tile(row, column)
 
 
 def _cuts(length: int) -> list[slice]:
-    """As few pieces of at most `TILE` as possible, nearly equal, all but the last multiples of `STRIDE`."""
-    pieces = -(-length // TILE)
-    size = -(-length // (pieces * STRIDE)) * STRIDE
+    """As few pieces as possible, nearly equal, all whole hyper-latents."""
+    pieces = -(-length * PATCH // TILE)
+    size = -(-length // (pieces * HYPER)) * HYPER
     return [slice(start, min(start + size, length)) for start in range(0, length, size)]

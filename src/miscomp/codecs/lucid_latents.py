@@ -1,137 +1,151 @@
 """Coding of lucid's latents: one path for encoder and decoder, which differ only in the function that codes symbols.
 
-Both sides compute mean and scale of each latent from what was decoded before, and must come to the same.
-The networks therefore run in float64. A scale only chooses a row of a table, by comparison with fixed
-borders, and a mean only shifts the reconstruction; the rounding differences between devices, thread
-counts and library versions are about 1e-15 of a value, so that they almost never cross a border. Where
-one does, the decoded symbols are wrong from there on, and the stream's checksum over them shows it: such
-a file cannot be decoded on that machine, and no wrong picture comes out.
+Both sides compute mean and scale of each latent from what was decoded before, in whole numbers
+(`miscomp.codecs.lucid_integer`), so they come to the same on any machine.
 
 Latents are handled as rows, one per position, and only at the positions that are coded: of the 3 x 3
 neighbours of a position that is no anchor, the four that share a side are anchors, the others are 0.
+The last channel groups may be absent, as they are at low rates: they are 0 and cost neither bits nor time.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from miscomp.codecs.entropy import SYMBOL_LIMIT, SymbolDecoder, SymbolEncoder, scale_index
-from miscomp.codecs.lucid_model import EntropyNetworks, GroupContext, expect, positive_scale
+from miscomp.codecs.frequencies import SYMBOL_LIMIT
+from miscomp.codecs.lucid_entropy import HYPER
+from miscomp.codecs.lucid_integer import MEAN_BITS, IntegerContext, IntegerEntropy
 
 CodeRows = Callable[[Tensor, Tensor], Tensor]
-"""From means and table indexes, both (n, c), to the integer residuals (n, c) as float64."""
+"""From means in 1/64 and table indexes, both (n, c), to the integer residuals (n, c) as float64."""
 
-HYPER = 4
-"""Latents a side per hyper-latent."""
+Steps = npt.NDArray[np.uint8]
 
-_SIDES = ((0, 1), (1, 0), (1, 2), (2, 1))
-"""Rows and columns, in a 3 x 3 kernel, of the neighbours that share a side."""
+_UNIT = 2**MEAN_BITS
+
+
+class Sink(Protocol):
+    """Takes residuals and scale indexes, both flat, and returns the residuals that a decoder will see."""
+
+    def code(self, symbols: npt.NDArray[np.int32], indexes: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]: ...
+
+
+class Source(Protocol):
+    """Gives the residuals for scale indexes, flat."""
+
+    def code(self, indexes: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]: ...
 
 
 class LatentCoder:
-    """The entropy networks in float64. The given networks are copied and stay as they are."""
+    """Codes latents with the entropy networks; keeps nothing between calls."""
 
-    def __init__(self, networks: EntropyNetworks) -> None:
-        self._networks = copy.deepcopy(networks).double().cpu().requires_grad_(False)
+    def __init__(self, networks: IntegerEntropy) -> None:
+        self._networks = networks
 
-    def encode(self, y: Tensor, z: Tensor, quality: float, crc: int) -> tuple[bytes, int, Tensor]:
-        """Code y (1, latent, h, w) and z (1, hyper, h / 4, w / 4).
+    def active_groups(self, y: Tensor) -> int:
+        """How many groups of y (1, latent, h, w) hold anything; later ones would round to 0 everywhere."""
+        sizes = y.abs().amax((0, 2, 3))
+        active = [bool((part >= 0.5).any()) for part in torch.split(sizes, list(self._networks.groups))]
+        return max((index + 1 for index, one in enumerate(active) if one), default=0)
 
-        Returns the payload, the CRC-32 of the symbols after those that `crc` stands for, and y_hat in float64.
+    def encode(self, y: Tensor, z: Tensor, steps: Steps, sink: Sink, *, groups: int) -> Tensor:
+        """Code the first `groups` groups of y (1, latent, h, w), and z (1, hyper, h / 4, w / 4).
+
+        `steps` (h, w) are the local qualities, 0 to 255. Returns y_hat (1, channels of those groups, h, w).
         """
-        encoder = SymbolEncoder(crc)
-        targets = self._targets(y.double(), z.double())
+        targets = self._targets(y, z, groups)
 
         def code(mean: Tensor, indexes: Tensor) -> Tensor:
-            residual = (next(targets) - mean).round_().clamp_(-SYMBOL_LIMIT, SYMBOL_LIMIT)
-            encoder.code(residual.flatten().numpy(), indexes.flatten().numpy())
-            return residual
+            residual = next(targets).double().sub_(mean / _UNIT).round_().clamp_(-SYMBOL_LIMIT, SYMBOL_LIMIT)
+            symbols = residual.to(torch.int32).flatten().numpy()
+            return torch.from_numpy(sink.code(symbols, indexes.flatten().numpy())).double().view_as(mean)
 
-        y_hat = self._run(quality, (y.shape[2], y.shape[3]), code)
-        return encoder.finish(), encoder.crc, y_hat
+        return self._run(steps, groups, code)
 
-    def decode(self, payload: bytes, size: tuple[int, int], quality: float, crc: int) -> tuple[Tensor, int]:
-        """y_hat (1, latent, h, w) for `size` (h, w), both multiples of 4, and the CRC-32 of the symbols.
-
-        Raises `ValueError` for bytes that cannot be decoded; others that are damaged show in the CRC-32 alone.
-        """
-        decoder = SymbolDecoder(payload, crc)
+    def decode(self, source: Source, steps: Steps, *, groups: int) -> Tensor:
+        """y_hat (1, channels of the first `groups` groups, h, w); raises what the source raises."""
 
         def code(mean: Tensor, indexes: Tensor) -> Tensor:
-            return torch.from_numpy(decoder.code(indexes.flatten().numpy())).double().view_as(mean)
+            return torch.from_numpy(source.code(indexes.flatten().numpy())).double().view_as(mean)
 
-        y_hat = self._run(quality, size, code)
-        return y_hat, decoder.crc
+        return self._run(steps, groups, code)
 
-    def _targets(self, y: Tensor, z: Tensor) -> Iterator[Tensor]:
+    def _targets(self, y: Tensor, z: Tensor, groups: int) -> Iterator[Tensor]:
         """What `_run` asks for, in its order."""
         yield _to_rows(z)
         anchor = _anchors(y.shape[2], y.shape[3])
-        for part in torch.split(_to_rows(y), list(self._networks.config.groups), 1):
-            yield part[anchor]
-            yield part[~anchor]
+        for part in torch.split(y, list(self._networks.groups), 1)[:groups]:
+            rows = _to_rows(part)
+            yield rows[anchor]
+            yield rows[~anchor]
 
-    def _run(self, quality: float, size: tuple[int, int], code: CodeRows) -> Tensor:
-        """Code z, then each channel group's anchors and the group's rest; returns y_hat."""
-        networks, (h, w) = self._networks, size
-        z_scale = networks.z_scale(torch.tensor([quality], dtype=torch.float64)).flatten()
-        z_mean = torch.zeros(h // HYPER * (w // HYPER), len(z_scale), dtype=torch.float64)
-        z_hat = code(z_mean, scale_index(z_scale.expand_as(z_mean)))
-        prior = _to_rows(networks.h_s(_to_grid(z_hat, h // HYPER, w // HYPER)))
+    def _run(self, steps: Steps, groups: int, code: CodeRows) -> Tensor:
+        """Code z, then each channel group's anchors and the group's rest; returns y_hat in float32."""
+        networks, (h, w) = self._networks, steps.shape
+        z_index = networks.z_index[_means(steps)]
+        z_hat = code(torch.zeros(z_index.shape, dtype=torch.float64), z_index)
+        prior = networks.prior(z_hat, h // HYPER, w // HYPER)
+        local = torch.from_numpy(steps.astype(np.int64)).flatten()
         anchor = _anchors(h, w)
         done: list[Tensor] = []
-        for context in networks.contexts:
-            rows = _ContextRows(expect(context, GroupContext))
-            earlier = torch.cat(done, 1) if done else None
-            part = prior.new_zeros(h * w, rows.size)
-            mean, scale = rows.predict(prior, earlier, anchor, None)
-            part[anchor] = code(mean, scale_index(scale)) + mean
-            mean, scale = rows.predict(prior, earlier, ~anchor, _neighbours(part, h, w)[~anchor])
-            part[~anchor] = code(mean, scale_index(scale)) + mean
+        for context in networks.contexts[:groups]:
+            common = context.common(prior, local, _earlier(context, done, h, w))
+            part = torch.zeros(h * w, context.size, dtype=torch.float64)
+            mean, index = context.predict(common[anchor], None)
+            part[anchor] = code(mean, index).mul_(_UNIT).add_(mean)
+            near = _near(context, part, h, w)
+            mean, index = context.predict(common[~anchor], near[~anchor])
+            part[~anchor] = code(mean, index).mul_(_UNIT).add_(mean)
             done.append(part)
-        return _to_grid(torch.cat(done, 1), h, w)
+        whole = torch.cat(done, 1) if done else torch.zeros(h * w, 0, dtype=torch.float64)
+        return _to_grid(whole.float().mul_(1 / _UNIT), h, w)
 
 
-class _ContextRows:
-    """A `GroupContext` that works on rows: its convolutions as matrices."""
-
-    def __init__(self, context: GroupContext) -> None:
-        spatial = context.spatial
-        self.size = spatial.in_channels
-        if spatial.bias is None:
-            raise TypeError("the context's convolution needs a bias")
-        kernel = torch.cat([spatial.weight[:, :, row, column] for row, column in _SIDES], 1)
-        self._spatial = (kernel, spatial.bias)
-        self._channel = context.channel
-        self._fuse = context.fuse
-        self._unit = context.unit.flatten()
-        self._earlier_unit = context.earlier_unit.flatten()
-
-    def predict(
-        self, prior: Tensor, earlier: Tensor | None, where: Tensor, neighbours: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        """Mean and scale (n, size) at the positions `where`; no `neighbours` means all are 0."""
-        kernel, bias = self._spatial
-        if neighbours is None:
-            spatial = bias.expand(int(where.sum()), -1)
-        else:
-            spatial = nn.functional.linear(neighbours / self._unit.repeat(len(_SIDES)), kernel, bias)
-        parts = [prior[where], spatial]
-        if self._channel is not None and earlier is not None:
-            parts.append(_pointwise(self._channel, earlier[where] / self._earlier_unit))
-        hidden = self._fuse[1](_pointwise(self._fuse[0], torch.cat(parts, 1)))
-        mean, raw = _pointwise(self._fuse[2], hidden).chunk(2, 1)
-        return mean * self._unit, positive_scale(raw)
+def _earlier(context: IntegerContext, done: list[Tensor], h: int, w: int) -> Tensor | None:
+    """Values, sizes and the neighbours' sizes of the groups before."""
+    if not done:
+        return None
+    value = context.earlier_in_units(torch.cat(done, 1))
+    size = value.abs()
+    return torch.cat([value, size, _energy(size, h, w)], 1)
 
 
-def _pointwise(convolution: nn.Module, rows: Tensor) -> Tensor:
-    """A 1 x 1 convolution on rows."""
-    pointwise = expect(convolution, nn.Conv2d)
-    return nn.functional.linear(rows, pointwise.weight[:, :, 0, 0], pointwise.bias)
+def _near(context: IntegerContext, part: Tensor, h: int, w: int) -> Tensor:
+    """What lies around each position: the four neighbours where the group takes signs, and the sum of their sizes."""
+    value = context.in_units(part)
+    energy = _energy(value.abs(), h, w)
+    return torch.cat([*_sides(value, h, w), energy], 1) if context.signed else energy
+
+
+def _sides(rows: Tensor, h: int, w: int) -> list[Tensor]:
+    """The neighbours above, left, right and below each position, (h * w, c) each; 0 outside."""
+    padded = torch.nn.functional.pad(rows.view(h, w, -1), (0, 0, 1, 1, 1, 1))
+    places = ((0, 1), (1, 0), (1, 2), (2, 1))
+    return [padded[row : row + h, column : column + w].reshape(h * w, -1) for row, column in places]
+
+
+def _energy(size: Tensor, h: int, w: int) -> Tensor:
+    """Sum of the four neighbours, (h * w, c); 0 outside."""
+    grid = size.view(h, w, -1)
+    total = torch.zeros_like(grid)
+    total[1:] += grid[:-1]
+    total[:-1] += grid[1:]
+    total[:, 1:] += grid[:, :-1]
+    total[:, :-1] += grid[:, 1:]
+    return total.view(h * w, -1)
+
+
+def _means(steps: Steps) -> Tensor:
+    """The mean quality of each hyper-latent's 16 positions, rounded, flat."""
+    h, w = steps.shape
+    sums = steps.astype(np.int64).reshape(h // HYPER, HYPER, w // HYPER, HYPER).sum((1, 3))
+    return torch.from_numpy((sums + HYPER**2 // 2) // HYPER**2).flatten()
 
 
 def _anchors(h: int, w: int) -> Tensor:
@@ -139,18 +153,11 @@ def _anchors(h: int, w: int) -> Tensor:
     return ((torch.arange(h)[:, None] + torch.arange(w)) % 2 == 0).flatten()
 
 
-def _neighbours(rows: Tensor, h: int, w: int) -> Tensor:
-    """The values of the four neighbours of each position, (h * w, 4 * c); 0 outside."""
-    padded = nn.functional.pad(rows.view(h, w, -1), (0, 0, 1, 1, 1, 1))
-    sides = [padded[row : row + h, column : column + w] for row, column in _SIDES]
-    return torch.cat(sides, 2).view(h * w, -1)
-
-
 def _to_rows(grid: Tensor) -> Tensor:
     """(1, c, h, w) to (h * w, c)."""
-    return grid[0].flatten(1).T.contiguous()
+    return grid[0].flatten(1).T
 
 
 def _to_grid(rows: Tensor, h: int, w: int) -> Tensor:
-    """(h * w, c) to (1, c, h, w)."""
-    return rows.T.reshape(1, -1, h, w)
+    """(h * w, c) to (1, c, h, w), in the memory order that convolutions on a CPU like."""
+    return rows.view(1, h, w, -1).permute(0, 3, 1, 2)

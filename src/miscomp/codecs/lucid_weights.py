@@ -1,4 +1,7 @@
-"""Files of lucid's weights: safetensors whose metadata holds the networks' widths; equal weights give equal bytes."""
+"""Files of lucid's weights: safetensors whose metadata holds the networks' widths; equal weights give equal bytes.
+
+The transforms are floating-point numbers; all that both sides must compute alike is whole numbers.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load, save
-from torch import Tensor
 
+from miscomp.codecs.frequencies import Frequencies, gaussian_frequencies
+from miscomp.codecs.lucid_entropy import HYPER_WIDTH
+from miscomp.codecs.lucid_integer import IntegerEntropy, State
 from miscomp.codecs.lucid_model import LucidConfig, LucidModel
 from miscomp.errors import WeightsError
 
@@ -25,14 +30,20 @@ MAX_FILE_BYTES = 64 * 2**20
 
 # One key only: safetensors writes several in random order, and equal weights must give equal bytes.
 _KEY = "miscomp"
+_ENTROPY = "entropy."
+_FREQUENCIES = "frequencies."
+_VALUES, _SIZES = _FREQUENCIES + "values", _FREQUENCIES + "sizes"
 _MAX_WIDTH = 4096
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LucidWeights:
-    """Networks in float32, ready to run, and the SHA-256 of the file that holds them."""
+    """Everything that coding needs, and the SHA-256 of the file that holds it."""
 
     model: LucidModel
+    """In float32, ready to run. Its entropy networks are those of `entropy` in floating point, to train on."""
+    entropy: IntegerEntropy
+    frequencies: Frequencies
     sha256: str
 
 
@@ -44,20 +55,34 @@ def shipped_weights() -> Path:
     return path
 
 
-def serialise(model: LucidModel, *, dtype: torch.dtype = torch.float32) -> bytes:
-    """The file's bytes. Raises `ValueError` for weights that are not finite in `dtype`."""
-    tensors: dict[str, Tensor] = {}
-    for name, tensor in sorted(model.state_dict().items()):
-        tensors[name] = tensor.detach().cpu().to(dtype).contiguous()
-        if not bool(torch.isfinite(tensors[name]).all()):
-            raise ValueError(f"the weights {name} are not finite as {dtype}")
+def serialise(
+    model: LucidModel, *, frequencies: Frequencies | None = None, dtype: torch.dtype = torch.float32
+) -> bytes:
+    """The file's bytes: transforms in `dtype`, entropy networks in whole numbers, and the tables of frequencies.
+
+    The tables are a Gaussian's where none are given. Raises `ValueError` for weights that are not finite in `dtype`.
+    """
+    tensors: State = {}
+    for name, tensor in model.state_dict().items():
+        if not name.startswith(_ENTROPY):
+            tensors[name] = tensor.detach().cpu().to(dtype).contiguous()
+            if not bool(torch.isfinite(tensors[name]).all()):
+                raise ValueError(f"the weights {name} are not finite as {dtype}")
+    networks = copy.deepcopy(model.entropy).cpu().float()
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in networks.state_dict().values()):
+        raise ValueError("the weights of the entropy networks are not finite")
+    tensors |= {_ENTROPY + name: tensor for name, tensor in IntegerEntropy.state_of(networks).items()}
+    values, sizes = (frequencies or gaussian_frequencies()).flat()
+    tensors[_VALUES], tensors[_SIZES] = torch.from_numpy(values).int(), torch.from_numpy(sizes).short()
     about = {"architecture": "lucid", "config": asdict(model.config)}
-    return save(tensors, metadata={_KEY: json.dumps(about, sort_keys=True)})
+    return save(dict(sorted(tensors.items())), metadata={_KEY: json.dumps(about, sort_keys=True)})
 
 
-def write_weights(model: LucidModel, path: Path, *, dtype: torch.dtype = torch.float32) -> str:
+def write_weights(
+    model: LucidModel, path: Path, *, frequencies: Frequencies | None = None, dtype: torch.dtype = torch.float32
+) -> str:
     """Write the weights atomically, replacing a file that exists; returns the file's SHA-256."""
-    content = serialise(model, dtype=dtype)
+    content = serialise(model, frequencies=frequencies, dtype=dtype)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     partial.write_bytes(content)
@@ -67,8 +92,8 @@ def write_weights(model: LucidModel, path: Path, *, dtype: torch.dtype = torch.f
 
 def of_model(model: LucidModel) -> LucidWeights:
     """A copy of networks at hand, as if written to a file in float32 and read back."""
-    sha256 = hashlib.sha256(serialise(model)).hexdigest()
-    return LucidWeights(_ready(copy.deepcopy(model)), sha256)
+    content = serialise(model)
+    return _build("networks at hand", model.config, load(content), hashlib.sha256(content).hexdigest())
 
 
 def read_weights(path: Path, *, sha256: str = "") -> LucidWeights:
@@ -89,11 +114,16 @@ def read_weights(path: Path, *, sha256: str = "") -> LucidWeights:
         raise WeightsError(path, f"has the SHA-256 {found}, expected {sha256}; install or fetch it again")
     try:
         tensors = load(content)
-        with safe_open(path, framework="pt") as file:
-            metadata: dict[str, str] = file.metadata() or {}
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
+    except (SafetensorError, ValueError, KeyError) as error:
         raise WeightsError(path, f"is not a whole safetensors file ({error}); fetch it again") from error
-    return LucidWeights(_build(path, _config(path, metadata), tensors), found)
+    return _build(path, _config(path, _metadata(content)), tensors, found)
+
+
+def _metadata(content: bytes) -> dict[str, str]:
+    """The texts of a file that safetensors has read whole: its header is JSON behind its length (u64)."""
+    header: dict[str, Any] = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    metadata: dict[str, str] = header.get("__metadata__") or {}
+    return metadata
 
 
 def _config(path: Path, metadata: dict[str, str]) -> LucidConfig:
@@ -102,33 +132,56 @@ def _config(path: Path, metadata: dict[str, str]) -> LucidConfig:
         if about["architecture"] != "lucid":
             raise ValueError(f"architecture {about['architecture']!r}")
         values: dict[str, Any] = dict(about["config"])
-        values["groups"] = tuple(values["groups"])
+        lists = {name: tuple(values[name]) for name in ("groups", "hidden")}
         if set(values) != {field.name for field in fields(LucidConfig)}:
             raise ValueError(f"widths {sorted(values)}")
-        widths = [*values["groups"], *(value for name, value in values.items() if name != "groups")]
+        widths = [*lists["groups"], *lists["hidden"], *(value for name, value in values.items() if name not in lists)]
         if len(widths) > 64 or any(type(width) is not int or not 1 <= width <= _MAX_WIDTH for width in widths):
             raise ValueError(f"every width must be a whole number from 1 to {_MAX_WIDTH}")
-        return LucidConfig(**values)
+        return LucidConfig(**{**values, **lists})
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise WeightsError(path, f"does not hold weights of lucid ({error}); give a file that it wrote") from error
 
 
-def _build(path: Path, config: LucidConfig, tensors: dict[str, Tensor]) -> LucidModel:
+def _build(where: object, config: LucidConfig, tensors: State, sha256: str) -> LucidWeights:
     # On the meta device nothing is allocated or drawn at random before the shapes are known to fit.
     with torch.device("meta"):
         model = LucidModel(config)
-    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    got = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    floats = {name: tensor for name, tensor in tensors.items() if not name.startswith((_ENTROPY, _FREQUENCIES))}
+    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items() if not name.startswith(_ENTROPY)}
+    got = {name: tuple(tensor.shape) for name, tensor in floats.items()}
     if wanted != got:
         wrong = sorted(name for name in wanted.keys() | got.keys() if wanted.get(name) != got.get(name))[0]
         raise WeightsError(
-            path, f"does not fit its own widths: {wrong} is {got.get(wrong)}, needed {wanted.get(wrong)}"
+            where, f"does not fit its own widths: {wrong} is {got.get(wrong)}, needed {wanted.get(wrong)}"
         )
-    for name, tensor in tensors.items():
+    for name, tensor in floats.items():
         if not tensor.is_floating_point() or not bool(torch.isfinite(tensor.float()).all()):
-            raise WeightsError(path, f"holds values in {name} that are not finite floats; fetch it again")
-    model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
-    return _ready(model)
+            raise WeightsError(where, f"holds values in {name} that are not finite floats; fetch it again")
+    entropy, frequencies = _integers(where, config, tensors)
+    state = {name: tensor.float() for name, tensor in floats.items()}
+    # Room for the entropy networks; not by to_empty, which imports sympy.
+    state |= {name: torch.zeros(t.shape) for name, t in model.state_dict().items() if name.startswith(_ENTROPY)}
+    model.load_state_dict(state, assign=True)
+    entropy.load_into(model.entropy)
+    return LucidWeights(_ready(model), entropy, frequencies, sha256)
+
+
+def _integers(where: object, config: LucidConfig, tensors: State) -> tuple[IntegerEntropy, Frequencies]:
+    integers = {name: tensor for name, tensor in tensors.items() if name.startswith((_ENTROPY, _FREQUENCIES))}
+    state = {name.removeprefix(_ENTROPY): tensor for name, tensor in integers.items() if name.startswith(_ENTROPY)}
+    try:
+        if any(tensor.is_floating_point() or tensor.is_complex() for tensor in integers.values()):
+            raise ValueError("its entropy model is not in whole numbers")
+        if len(integers) > len(state) + 2:
+            raise ValueError("there are other frequencies than values and sizes")
+        entropy = IntegerEntropy(state, config.groups)
+        if entropy.widths != (config.hidden, config.hyper, config.prior, HYPER_WIDTH, config.gain_steps):
+            raise ValueError(f"entropy networks of the widths {entropy.widths}")
+        values, sizes = (tensors[name].to(torch.int64).numpy() for name in (_VALUES, _SIZES))
+        return entropy, Frequencies.from_flat(values, sizes)
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise WeightsError(where, f"holds an entropy model that does not fit ({error}); fetch it again") from error
 
 
 def _ready(model: LucidModel) -> LucidModel:

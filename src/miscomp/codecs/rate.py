@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, cast
 
-from miscomp.codecs.base import Codec
+from miscomp.codecs.base import MAX_MEGAPIXELS, Codec
 from miscomp.codecs.catalog import CODECS, CodecRow, CodecSpec, Qualities, open_codec
 from miscomp.errors import UsageError
 
 if TYPE_CHECKING:
+    from miscomp.codecs.quality_map import FloatArray
     from miscomp.images import Pixels
 
 MAX_TRIES = 16
@@ -28,7 +29,7 @@ class Encoded:
     content: bytes
     """The whole file."""
     quality: float
-    """On the codec's scale; encoding at it again gives the same bytes."""
+    """On the codec's scale; encoding at it again gives the same bytes. With a map, what its offsets are added to."""
     bpp: float
     """Real: 8 * bytes / pixels of the original."""
     target_bpp: float | None = None
@@ -40,9 +41,53 @@ class Encoded:
     """Encodings made."""
 
 
-def encode(spec: CodecSpec, pixels: Pixels, *, like_bpp: float | None = None) -> Encoded:
-    """Encode as `spec` says; `like_bpp` is the rate that the codec named by `like:` reached on this picture."""
+class MapCodec(Codec, Protocol):
+    """A codec whose row says that it takes quality maps."""
+
+    def compress(self, pixels: Pixels, quality: float, *, quality_map: FloatArray | None = None) -> bytes:
+        """As `Codec.compress`, with offsets in [-1, 1] to the quality, one per 16 x 16 block."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WithMap:
+    """A codec that uses one quality map for whatever it encodes, so that a search for a rate counts its bytes."""
+
+    codec: MapCodec
+    quality_map: FloatArray
+
+    @property
+    def name(self) -> str:
+        """The codec's."""
+        return self.codec.name
+
+    def compress(self, pixels: Pixels, quality: float) -> bytes:
+        """Encode around `quality`."""
+        return self.codec.compress(pixels, quality, quality_map=self.quality_map)
+
+    def decompress(self, content: bytes, *, max_megapixels: float = MAX_MEGAPIXELS) -> Pixels:
+        """Decode; the map is in the stream."""
+        return self.codec.decompress(content, max_megapixels=max_megapixels)
+
+
+def check_map(row: CodecRow) -> None:
+    """Raise `UsageError` for a codec that takes no quality map."""
+    if not row.quality_map:
+        able = ", ".join(one.name for one in CODECS if one.quality_map)
+        raise UsageError(f"{row.name} takes no quality map; use {able}, or leave the map out")
+
+
+def encode(
+    spec: CodecSpec, pixels: Pixels, *, like_bpp: float | None = None, quality_map: FloatArray | None = None
+) -> Encoded:
+    """Encode as `spec` says; `like_bpp` is the rate that the codec named by `like:` reached on this picture.
+
+    `quality_map` holds offsets to the quality, see `miscomp.codecs.quality_map`; its bytes count in the rate.
+    """
     row, codec = CODECS[spec.name], open_codec(spec.name)
+    if quality_map is not None:
+        check_map(row)
+        codec = WithMap(cast(MapCodec, codec), quality_map)
     if spec.quality is not None:
         return encode_at_quality(codec, row, pixels, spec.quality)
     bpp = spec.bpp if spec.bpp is not None else like_bpp

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from miscomp.codecs.lucid_model import PATCH, LucidConfig, LucidModel
-from miscomp.codecs.lucid_weights import write_weights
-from miscomp.errors import WeightsError
-from miscomp.images import list_images, read
+from miscomp.codecs.lucid_weights import read_weights, write_weights
+from miscomp.errors import UsageError, WeightsError
+from miscomp.folders import ResultsFolder
+from miscomp.images import Picture, list_images, read
+from miscomp.training.calibration import Fit
+from miscomp.training.checkpoint import CHECKPOINT, read_checkpoint
 from miscomp.training.config import TrainConfig
 from miscomp.training.crops import CropSource
-from miscomp.training.loop import CHECKPOINT, read_checkpoint, train
-from miscomp.training.losses import RateDistortion
+from miscomp.training.loop import train
+from miscomp.training.losses import Loss, RateDistortion
+from miscomp.training.processes import open_accelerator
+from miscomp.training.runfolder import BEST, Surroundings, has_best
+from miscomp.training.validation import Validation
 
 WEIGHTS = "lucid.safetensors"
+RECONSTRUCTIONS = "reconstructions"
 
 
 def train_codec(
@@ -26,29 +37,96 @@ def train_codec(
     config: TrainConfig,
     *,
     widths: LucidConfig | None = None,
-    talk: Callable[[str], None] = lambda line: None,
+    around: Surroundings | None = None,
 ) -> Path:
-    """Train on all pictures in a folder; returns the weights file in `folder`, beside checkpoint, settings and log.
+    """Train on all pictures in a folder; returns the weights file in `folder`, beside everything else of the run.
 
-    A `folder` with a checkpoint is resumed. Raises `ImageError` for a picture that cannot be read, `UsageError`
-    where none is large enough or the device is missing, and `WeightsError` for a damaged checkpoint.
+    The weights are those of the best validation, or of the last step where there is none. A `folder` with a
+    checkpoint is resumed. Raises `ImageError` for a picture that cannot be read, `UsageError` where none is
+    large enough, the device is missing, another run writes to `folder` or it holds weights of another origin,
+    `WeightsError` for a damaged checkpoint or file to start from, and `Stopped` where the run was asked to end early.
     """
-    files = list_images(photographs)
+    around = around or Surroundings()
+    pictures = [read(file) for file in list_images(photographs)]
     source = CropSource(
-        [read(file).pixels for file in files], crop=config.crop, batch_size=config.batch_size, seed=config.seed
+        [picture.pixels for picture in pictures], crop=config.crop, batch_size=config.batch_size, seed=config.seed
     )
-    talk(f"{len(source)} of {len(files)} pictures in {photographs} are used, on {config.device}")
+    loss = RateDistortion(lmbda_low=config.lmbda_low, lmbda_high=config.lmbda_high)
+    about: dict[str, Any] = {"training_data": {"folder": str(photographs), **_described(pictures)}}
+    validate = None
+    if config.valid:
+        judged = [read(file) for file in list_images(Path(config.valid))]
+        validate = _validation(judged, loss, folder, config)
+        about["validation_data"] = {"folder": config.valid, **_described(judged)}
+    model = _beginning(config, source, widths)
+    # Opened last: what is wrong with the request shows before several processes wait for each other.
+    if not open_accelerator(config).is_main_process:
+        around = Surroundings(stop=around.stop)
+    around.talk(f"{len(source)} of {len(pictures)} pictures in {photographs} are used, on {config.device}")
+    around = replace(around, validate=validate, about=about)
+    with _owned(folder, config):
+        train(model, loss, source, config, folder, around=around)
+        return _finish(folder, model.config, source, config, around)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run(ResultsFolder):
+    kind: ClassVar[str] = "training run"
+
+
+@contextmanager
+def _owned(folder: Path, config: TrainConfig) -> Iterator[None]:
+    """Keep other runs out of the folder, in the process that writes; it must hold no weights of another origin."""
+    if not open_accelerator(config).is_main_process:
+        yield
+        return
+    with _Run(folder).owned():
+        if (folder / WEIGHTS).exists() and not (folder / CHECKPOINT).exists():
+            problem = f"{folder / WEIGHTS} exists, without a checkpoint that it could be of"
+            raise UsageError(f"{problem}; move it away, or choose another folder with -o")
+        yield
+
+
+def _validation(pictures: Sequence[Picture], loss: Loss, folder: Path, config: TrainConfig) -> Validation:
+    judged_by = f"{config.lmbda_low} {config.lmbda_high}"
+    return Validation(pictures, loss, folder / RECONSTRUCTIONS, count=config.valid_pictures, judged_by=judged_by)
+
+
+def _described(pictures: Sequence[Picture]) -> dict[str, Any]:
+    """How many pictures, and one hash over all: SHA-256 of the files' SHA-1 in hex, in the order of their names."""
+    hashes = "".join(picture.image_sha1 for picture in pictures)
+    return {"pictures": len(pictures), "sha256": hashlib.sha256(hashes.encode("ascii")).hexdigest()}
+
+
+def _beginning(config: TrainConfig, source: CropSource, widths: LucidConfig | None) -> LucidModel:
+    """The networks before the first step: those of the weights file to start from, or principal components."""
+    if config.start:
+        model = read_weights(Path(config.start)).model.requires_grad_(True)
+        if widths is not None and model.config != widths:
+            raise WeightsError(config.start, f"has the widths {model.config}, this run needs {widths}")
+        return model
     # The first weights follow from the seed, and the caller's generator stays as it was.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         model = LucidModel(widths)
         model.start_from(*principal_components(source, model.config.latent))
-        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    loss = RateDistortion(lmbda_low=config.lmbda_low, lmbda_high=config.lmbda_high)
-    train(model, loss, source, config, folder, talk=talk)
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def _finish(folder: Path, widths: LucidConfig, source: CropSource, config: TrainConfig, around: Surroundings) -> Path:
+    """Write the weights, in the process that writes; the others know where they are."""
     weights = folder / WEIGHTS
-    sha256 = export_weights(folder / CHECKPOINT, weights, widths=widths)
-    talk(f"wrote {weights}, SHA-256 {sha256}")
+    accelerator = open_accelerator(config)
+    if accelerator.is_main_process:
+        best = has_best(folder, around.validate)
+        checkpoint = folder / (BEST if best else CHECKPOINT)
+        around.talk(f"fits the range coder's tables to {config.fit_batches} batches")
+        # Batches that training did not see: those after its last.
+        fit = Fit(source, config.steps * accelerator.num_processes, config.fit_batches)
+        sha256 = export_weights(checkpoint, weights, widths=widths, fit=fit)
+        kind = "of the best validation" if best else "of the last step"
+        around.talk(f"wrote {weights}, the weights {kind}, SHA-256 {sha256}")
+    accelerator.wait_for_everyone()
     return weights
 
 
@@ -70,18 +148,20 @@ def principal_components(source: CropSource, count: int, *, batches: int = 200) 
     return vectors[:, main].T.float().contiguous(), values[main].clamp_min(0).sqrt().float()
 
 
-def export_weights(checkpoint: Path, out: Path, *, widths: LucidConfig | None = None) -> str:
+def export_weights(checkpoint: Path, out: Path, *, widths: LucidConfig | None = None, fit: Fit | None = None) -> str:
     """Write a checkpoint's networks as the codec loads them; returns the file's SHA-256.
 
-    Stored as float16, which halves the file and moves PSNR by less than 0.01 dB. The same checkpoint gives
-    the same bytes. Raises `WeightsError` for a file that is no checkpoint of networks of these widths.
+    The transforms are stored as float16, which halves the file and moves PSNR by less than 0.01 dB. `fit` is what the
+    range coder's tables are fitted to; they are a Gaussian's where there is none. The same checkpoint gives the same
+    bytes. Raises `WeightsError` for a file that is no checkpoint of networks of these widths.
     """
     state = read_checkpoint(checkpoint)
     with torch.device("meta"):
         model = LucidModel(widths)
     try:
         model.load_state_dict(state, assign=True)
-        return write_weights(model, out, dtype=torch.float16)
+        frequencies = fit.frequencies(model.float()) if fit is not None and fit.batches else None
+        return write_weights(model, out, frequencies=frequencies, dtype=torch.float16)
     except (RuntimeError, ValueError) as error:
         problem = str(error).strip().partition("\n")[0]
         raise WeightsError(checkpoint, f"does not hold networks of these widths ({problem})") from error

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 import tomllib
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,57 +17,78 @@ class TrainConfig:
     """Settings of the one training loop.
 
     The learning rate warms up, stays, and falls linearly to zero over the last `decay` share of the steps.
-    A run can therefore be lengthened while it is in its constant part: give more steps and resume.
+    A run can therefore be lengthened while it is in its constant part: give more steps and resume. Besides, it
+    drops by `drop_factor` at each share of the steps in `drops`.
     """
 
     steps: int = 30_000
-    batch_size: int = 8
-    crop: int = 128
+    batch_size: int = 4
+    crop: int = 192
     """Side of the square training crops in pixels; a multiple of 64."""
     learning_rate: float = 5e-4
     warmup: int = 200
     decay: float = 0.3
+    drops: tuple[float, ...] = ()
+    """Shares of the steps, each above the one before."""
+    drop_factor: float = 0.1
     clip: float = 1.0
     """Largest gradient norm."""
-    lmbda_low: float = 0.0004
+    ema: float = 0.999
+    """Decay of the moving average of the weights; 0 keeps none."""
+    lmbda_low: float = 0.0002
     """Rate-distortion weight at quality 0."""
-    lmbda_high: float = 0.04
+    lmbda_high: float = 0.12
     """Rate-distortion weight at quality 1; log-linear in between."""
     precision: str = "bf16"
-    """`bf16` or `no` (float32), as in accelerate."""
+    """`bf16`, `fp16` (on GPUs only) or `no` (float32), as in accelerate."""
     device: str = "cpu"
     """`cpu` or `cuda`."""
     seed: int = 0
     save_every: int = 1000
     log_every: int = 50
+    start: str = ""
+    """Weights file to begin with; empty begins with principal components."""
+    valid: str = ""
+    """Folder of pictures to validate on; empty does not validate."""
+    valid_pictures: int = 16
+    """Most pictures of that folder that are used, spread over its sorted names."""
+    validate_every: int = 1000
+    fit_batches: int = 200
+    """Batches that the range coder's tables are fitted to after the last step; 0 keeps a Gaussian's."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "crop", "save_every", "log_every"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"training setting {name} must be at least 1, got {getattr(self, name)}")
-        for name in ("warmup", "seed"):
-            if getattr(self, name) < 0:
-                raise UsageError(f"training setting {name} must not be negative, got {getattr(self, name)}")
+        at_least = dict.fromkeys(("steps", "batch_size", "crop", "save_every", "log_every"), 1)
+        at_least |= {"valid_pictures": 1, "validate_every": 1, "warmup": 0, "seed": 0, "fit_batches": 0}
+        for name, least in at_least.items():
+            if getattr(self, name) < least:
+                raise UsageError(f"training setting {name} must be at least {least}, got {getattr(self, name)}")
+        # Beyond these, memory or a number of 64 bits overflows, and 32-bit floats do.
+        at_most = {"batch_size": 4096, "seed": 2**32 - 1, "learning_rate": 1.0, "lmbda_high": 1e6}
+        for name, most in at_most.items():
+            if getattr(self, name) > most:
+                raise UsageError(f"training setting {name} must be at most {most:g}, got {getattr(self, name)}")
         for name in ("learning_rate", "clip", "lmbda_low", "lmbda_high"):
             if not (getattr(self, name) > 0 and math.isfinite(getattr(self, name))):
                 raise UsageError(f"training setting {name} must be a number above 0, got {getattr(self, name)}")
-        if self.crop % 64:
-            raise UsageError(f"training setting crop must be a multiple of 64, got {self.crop}")
-        if not 0 <= self.decay <= 1:
-            raise UsageError(f"training setting decay must lie in [0, 1], got {self.decay}")
         if self.lmbda_low > self.lmbda_high:
             raise UsageError(f"training needs lmbda_low <= lmbda_high, got {self.lmbda_low}, {self.lmbda_high}")
-        if self.precision not in ("bf16", "no"):
-            raise UsageError(f"training setting precision must be 'bf16' or 'no', got {self.precision!r}")
-        if self.device not in ("cpu", "cuda"):
-            raise UsageError(f"training setting device must be 'cpu' or 'cuda', got {self.device!r}")
+        self._need(self.crop % 64 == 0, "crop", "a multiple of 64")
+        self._need(0 <= self.decay <= 1, "decay", "a number in [0, 1]")
+        self._need(0 <= self.ema < 1, "ema", "a number in [0, 1)")
+        self._need(0 < self.drop_factor <= 1, "drop_factor", "a number in (0, 1]")
+        rising = all(low < high for low, high in pairwise((0, *self.drops, 1)))
+        self._need(rising, "drops", "rising shares of the steps between 0 and 1")
+        self._need(self.precision in ("bf16", "fp16", "no"), "precision", "'bf16', 'fp16' or 'no'")
+        self._need(self.device in ("cpu", "cuda"), "device", "'cpu' or 'cuda'")
+        if self.precision == "fp16" and self.device == "cpu":
+            raise UsageError("training setting precision 'fp16' needs the device 'cuda'; give 'bf16' or 'no' on a CPU")
 
-    def save(self, path: Path) -> None:
-        """Write the settings as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+    def _need(self, met: bool, name: str, wanted: str) -> None:
+        if not met:
+            raise UsageError(f"training setting {name} must be {wanted}, got {getattr(self, name)!r}")
 
 
-_KINDS = {int: "a whole number", float: "a number", str: "a text"}
+_KINDS = {int: "a whole number", float: "a number", str: "a text", tuple: "a list of numbers"}
 
 
 def load_config(path: Path, overrides: dict[str, Any] | None = None) -> TrainConfig:
@@ -79,12 +100,20 @@ def load_config(path: Path, overrides: dict[str, Any] | None = None) -> TrainCon
         values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(path, f"cannot be read: {error.strerror}; give a TOML file of settings") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also for numbers too long to read
         raise InputError(path, f"is not TOML: {error}") from error
     kinds = {f.name: type(f.default) for f in fields(TrainConfig)}
     for name, value in values.items():
         if name not in kinds:
             raise InputError(path, f"unknown setting {name!r}; known: {', '.join(kinds)}")
-        if type(value) is not kinds[name] and not (kinds[name] is float and type(value) is int):
+        if not _is_a(value, kinds[name]):
             raise InputError(path, f"setting {name} needs {_KINDS[kinds[name]]}, got {value!r}")
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     return TrainConfig(**{**values, **(overrides or {})})
+
+
+def _is_a(value: object, kind: type) -> bool:
+    """Whether a value of TOML can be a setting of this type; a bool is no number."""
+    if kind is tuple:
+        return isinstance(value, list) and all(_is_a(one, float) for one in value)
+    return type(value) is kind or (kind is float and type(value) is int)

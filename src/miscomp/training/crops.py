@@ -5,11 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from miscomp.codecs.quality_map import BLOCK
 from miscomp.errors import UsageError
 from miscomp.images import Pixels
+
+Offsets = npt.NDArray[np.float64]
+
+
+def random_offsets(rng: np.random.Generator, side: int) -> Offsets:
+    """Offsets of the quality, (side, side): none in half of the draws; else a rectangle, or every block its own.
+
+    A rectangle stands for an object that somebody wants better or worse than its surroundings.
+    """
+    kind = rng.random()
+    offsets: Offsets = np.zeros((side, side))
+    if kind < 0.35:
+        (top, bottom), (left, right) = (np.sort(rng.choice(side + 1, 2, replace=False)) for _ in range(2))
+        offsets[top:bottom, left:right] = rng.uniform(-0.6, 0.6)
+    elif kind < 0.5:
+        offsets += rng.uniform(-0.6, 0.6, (side, side))
+    return offsets
 
 
 class CropSource:
@@ -38,12 +57,17 @@ class CropSource:
         return len(self._photographs)
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Images (b, 3, crop, crop) in [0, 1] and qualities (b), stratified over [0, 1], for this step."""
+        """Images (b, 3, crop, crop) in [0, 1] and qualities (b, 1, crop / 16, crop / 16) for this step.
+
+        Qualities are stratified over [0, 1]; in half of the images they differ from block to block.
+        """
         rng = np.random.default_rng((self._seed, step))
         x = np.stack([self._one(rng) for _ in range(self._batch_size)])
         strata = rng.permutation(self._batch_size)
-        quality = (strata + rng.random(self._batch_size)) / self._batch_size
-        return torch.from_numpy(x).permute(0, 3, 1, 2), torch.from_numpy(quality).float()
+        base = (strata + rng.random(self._batch_size)) / self._batch_size
+        side = self._crop // BLOCK
+        quality = np.stack([np.clip(value + random_offsets(rng, side), 0, 1) for value in base])
+        return torch.from_numpy(x).permute(0, 3, 1, 2), torch.from_numpy(quality).float()[:, None]
 
     def _one(self, rng: np.random.Generator) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
         photo = self._photographs[rng.choice(len(self._photographs), p=self._weights)]

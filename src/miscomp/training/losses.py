@@ -18,9 +18,10 @@ class Loss(Protocol):
 
 
 class RateDistortion:
-    """R + lmbda * 255^2 * MSE per image, lmbda log-linear in the quality.
+    """R + 255^2 * mean(lmbda * (x - x_hat)^2) per image, lmbda log-linear in each block's quality.
 
-    Each image is weighted by lmbda^-0.5, so that high rates, whose losses are larger, do not drown low ones.
+    Each image is weighted by lmbda^-0.5 at its mean quality, so that high rates, whose losses are larger, do not
+    drown low ones.
     """
 
     def __init__(self, *, lmbda_low: float, lmbda_high: float) -> None:
@@ -36,14 +37,15 @@ class RateDistortion:
     ) -> tuple[Tensor, dict[str, float]]:
         """Weighted mean loss, and the batch's means of estimated bpp and of PSNR in dB.
 
-        The estimate is that of noisy latents, which cost up to 0.15 bpp more than the rounded ones on disk: a
-        latent that is always 0 costs nothing there, but 0.14 bits at the smallest scale when noise is added.
+        x is (b, 3, h, w), quality (b, 1, h / n, w / n) for blocks of n x n pixels. The estimate is that of noisy
+        latents, which cost more than the rounded ones on disk: a latent that is always 0 costs nothing there.
         """
         out = model(x, quality, noise)
         bpp = out.bits / (x.shape[-1] * x.shape[-2])
-        mse = (out.x_hat - x).square().mean((1, 2, 3))
-        lmbda = self.lmbda(quality)
-        weight = (lmbda / (self._low * self._ratio**0.5)) ** -0.5
-        loss = ((bpp + lmbda * 255**2 * mse) * weight).mean()
+        block = x.shape[-1] // quality.shape[-1]
+        mse = nn.functional.avg_pool2d((out.x_hat - x).square().mean(1, keepdim=True), block)
+        distortion = 255**2 * (self.lmbda(quality) * mse).mean((1, 2, 3))
+        weight = self._ratio ** (0.5 * (0.5 - quality.mean((1, 2, 3))))
+        loss = ((bpp + distortion) * weight).mean()
         psnr_db = psnr(x, out.x_hat.detach()).mean()
         return loss, {"estimated_bpp": float(bpp.detach().mean()), "psnr_db": float(psnr_db)}
