@@ -32,6 +32,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
+from kodak import kodak
 from mosaic import mosaic
 from PIL import features
 
@@ -244,10 +245,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--memory-codecs", nargs="+", choices=NAMES, default=["lucid"], help="of which codecs")
     parser.add_argument("--compressai-python", type=Path, help="an interpreter that has compressai; default: this one")
     options = parser.parse_args()
-    if not options.pictures:
-        if "MISCOMP_DATA" not in os.environ:
-            parser.error("name pictures, or set MISCOMP_DATA")
-        options.pictures = images.list_images(Path(os.environ["MISCOMP_DATA"]) / "kodak")
+    options.pictures = options.pictures or kodak(parser)
     if min(options.repetitions, options.large_repetitions) < 1:
         parser.error("repetitions must be at least 1")
     if options.megapixels < 0 or options.memory_megapixels < 0:

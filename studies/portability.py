@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from kodak import kodak
 from portability_worker import REFERENCE, Difference
 
 from miscomp import images
@@ -153,10 +154,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="only the first pictures")
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS), help="default: all")
     options = parser.parse_args()
-    if not options.pictures:
-        if "MISCOMP_DATA" not in os.environ:
-            parser.error("name pictures, or set MISCOMP_DATA")
-        options.pictures = images.list_images(Path(os.environ["MISCOMP_DATA"]) / "kodak")
+    options.pictures = options.pictures or kodak(parser)
     options.pictures = options.pictures[: options.limit]
     scratch = Path(tempfile.mkdtemp())
     try:

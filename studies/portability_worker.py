@@ -16,7 +16,8 @@ import numpy.typing as npt
 import torch
 
 from miscomp.codecs.lucid import Lucid
-from miscomp.codecs.lucid_latents import HYPER, LatentCoder
+from miscomp.codecs.lucid_entropy import HYPER
+from miscomp.codecs.lucid_latents import LatentCoder
 from miscomp.codecs.lucid_weights import LucidWeights, read_weights, shipped_weights
 from miscomp.errors import MiscompError, StreamError
 

@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import csv
 import math
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -28,6 +27,7 @@ from statistics import fmean
 
 import numpy as np
 import numpy.typing as npt
+from kodak import kodak
 
 from miscomp import images
 from miscomp.codecs import quality_map
@@ -185,10 +185,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--regions", nargs="+", choices=REGIONS, default=list(REGIONS), help="default: both")
     parser.add_argument("--csv", type=Path, help="file for every picture's own values; must not exist")
     options = parser.parse_args()
-    if not options.pictures:
-        if "MISCOMP_DATA" not in os.environ:
-            parser.error("name pictures, or set MISCOMP_DATA")
-        options.pictures = images.list_images(Path(os.environ["MISCOMP_DATA"]) / "kodak")
+    options.pictures = options.pictures or kodak(parser)
     if options.csv and options.csv.exists():
         parser.error(f"{options.csv} exists; name another file")
     return options

@@ -1,4 +1,4 @@
-"""A folder of results that belongs to one request: its settings must not change under it, one process owns it."""
+"""Files written in one step, and folders of results that belong to one request and to one process."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -69,13 +70,15 @@ class ResultsFolder:
     def check_settings(self, settings: Mapping[str, Any]) -> None:
         """Raise `UsageError` for a folder with other settings or with files of another kind; an empty one will do."""
         saved, asked = self.saved_settings(), self._marked(settings)
-        if saved is None and any(self.path.iterdir()):
-            raise UsageError(
-                f"{self.path} holds other files and no {self.kind}; choose another folder, or give --force to write "
-                "into it"
-            )
-        names = sorted(name for name in {*(saved or asked), *asked} if (saved or asked).get(name) != asked.get(name))
-        if saved is not None and names:
+        if saved is None:
+            if any(self.path.iterdir()):
+                raise UsageError(
+                    f"{self.path} holds other files and no {self.kind}; choose another folder, or give --force to "
+                    "write into it"
+                )
+            return
+        names = sorted(name for name in {*saved, *asked} if saved.get(name) != asked.get(name))
+        if names:
             changed = "; ".join(f"{name}: {_short(saved.get(name))}, now {_short(asked.get(name))}" for name in names)
             raise UsageError(
                 f"{self.path} holds an {self.kind} with other settings ({changed}); choose another folder, or give "
@@ -104,14 +107,29 @@ def _lock(folder: int) -> None:
             raise
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file in one step."""
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a file beside `path` that takes its place when all went well, and is removed when not."""
     partial = path.with_name(path.name + ".partial")
     try:
-        partial.write_text(text, encoding="utf-8", newline="\n")
+        yield partial
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file in one step."""
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8", newline="\n")
+
+
+def package_version(name: str = "miscomp") -> str:
+    """Version of a package as installed, for the settings that stand beside results."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "unknown (not installed)"
 
 
 def _short(value: object) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from PIL import Image
 
 from miscomp.colour import Pixels, to_srgb
 from miscomp.errors import ImageError, UsageError
+from miscomp.folders import replacing
 from miscomp.formats import ALLOWED, IMAGE_SUFFIXES, check_size, open_source
 
 __all__ = [
@@ -129,13 +129,10 @@ def write_png(path: Path, pixels: Pixels) -> None:
     Raises `ImageError` where the file cannot be written.
     """
     _check_pixels(pixels)
-    partial = path.with_name(path.name + ".partial")
     try:
-        with partial.open("wb") as file:
+        with replacing(path) as partial, partial.open("wb") as file:
             Image.fromarray(np.ascontiguousarray(pixels)).save(file, format="PNG", compress_level=3)
-        os.replace(partial, path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise ImageError(path, f"cannot be written: {error}; check the folder, its permissions and space") from error
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import operator
-import os
 import types
 import typing
 from collections.abc import Iterable
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
 from miscomp.errors import TableError
+from miscomp.folders import replacing
 from miscomp.records import Annotation, ImageRow, ModelRow, View
 
 Record = TypeVar("Record", Annotation, ImageRow, View, ModelRow)
@@ -91,19 +91,15 @@ class _LineFeeds:
 
 def write(path: Path, record: type[Record], rows: Iterable[Record]) -> None:
     """Write a table (header always) to `path`, atomically. Raises `TableError` for what could not be read back."""
-    partial = path.with_name(path.name + ".partial")
     kinds = _types(record)
     try:
-        with partial.open("w", encoding="utf-8", newline="") as file:
+        with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(_LineFeeds(file), lineterminator="\r\n", quoting=csv.QUOTE_MINIMAL)
             writer.writerow(kinds)
             for number, row in enumerate(rows, 1):
                 writer.writerow(_write_row(path, number, row, kinds))
-        os.replace(partial, path)
     except OSError as error:
         raise TableError(path, f"cannot be written: {error}; check the folder, its permissions and space") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _write_row(path: Path, number: int, row: Record, kinds: dict[str, tuple[type, bool]]) -> list[str]:

@@ -6,14 +6,13 @@ import json
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
+from ramps import noisy_ramps
 from typer.testing import CliRunner, Result
 
 from miscomp.cli.app import COMMANDS, app
 from miscomp.cli.lazy import build
 from miscomp.errors import UnknownName, UsageError
-from miscomp.images import write_png
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "evaluate.md"
 
@@ -24,13 +23,7 @@ def run(*arguments: object) -> Result:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for seed, name in enumerate(("a.png", "b.png")):
-        noise = np.random.default_rng(seed).normal(0, 20, (48, 64, 3))
-        ramp = np.linspace(40, 200, 64)[:, None]
-        write_png(folder / name, np.clip(ramp + noise, 0, 255).astype(np.uint8))
-    return folder
+    return noisy_ramps(tmp_path / "photos")
 
 
 def test_it_prints_tables_and_the_summary_s_path_and_tells_progress(photos: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from ramps import noisy_ramps
 
 from miscomp.audit.run import Progress
 from miscomp.codecs.catalog import CodecSpec, open_codec, parse_spec
@@ -31,13 +32,7 @@ TIMES = {"encode_s", "decode_s"}
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for seed, name in enumerate(("a.png", "b.png")):
-        noise = np.random.default_rng(seed).normal(0, 20, (48, 64, 3))
-        ramp = np.linspace(40, 200, 64)[:, None]
-        write_png(folder / name, np.clip(ramp + noise, 0, 255).astype(np.uint8))
-    return folder
+    return noisy_ramps(tmp_path / "photos")
 
 
 def rows(folder: Path, name: str = "images.csv") -> list[dict[str, str]]:

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ import PIL
 
 from miscomp.codecs.catalog import CODECS, CodecRow, CodecSpec, open_codec, parse_spec
 from miscomp.errors import UsageError
+from miscomp.folders import package_version
 from miscomp.pairs import Matching
 from miscomp.records import GIVEN, Failure, ModelRow
 from miscomp.registry import load
@@ -170,14 +171,6 @@ def _codec_version(row: CodecRow) -> str:
     if row.format_id is not None:
         return f"miscomp {package_version()}"
     return f"pillow-jxl-plugin {version('pillow-jxl-plugin')}" if row.extra == "jxl" else f"Pillow {PIL.__version__}"
-
-
-def package_version(name: str = "miscomp") -> str:
-    """Version of a package as installed."""
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "unknown (not installed)"
 
 
 def _settings(models: Sequence[ModelRow], detect: DetectSettings, options: AuditOptions) -> dict[str, Setting]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from miscomp.cli.talk import MegapixelsOption, progress_bar, tell_above
 from miscomp.cli.talk import tell as say
 from miscomp.report.wording import one_line
 
@@ -45,9 +46,7 @@ def audit(
         typer.Option(min=1, help="Processes; results do not depend on it. [default: what cores and memory allow]"),
     ] = None,
     text: Annotated[bool, typer.Option("--text/--no-text", help="Read text in both pictures and compare it.")] = True,
-    max_megapixels: Annotated[
-        float, typer.Option(min=1e-6, help="Refuse pictures with more pixels, in millions.")
-    ] = 200.0,
+    max_megapixels: MegapixelsOption = 200.0,
     force: Annotated[
         bool, typer.Option("--force", help="Replace the audit in DIR, or write beside other files there.")
     ] = False,
@@ -124,17 +123,9 @@ def showing_progress() -> Iterator[Callable[[Progress], None]]:
     if not sys.stderr.isatty():
         yield _tell_line
         return
-    from rich import progress as bars
-    from rich.console import Console
     from rich.text import Text
 
-    columns = (
-        bars.BarColumn(),
-        bars.MofNCompleteColumn(),
-        bars.TimeRemainingColumn(),
-        bars.TextColumn("{task.description}"),
-    )
-    with bars.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with progress_bar(transient=True) as bar:
         shown = bar.add_task("", total=None)
 
         def update(progress: Progress) -> None:
@@ -142,7 +133,7 @@ def showing_progress() -> Iterator[Callable[[Progress], None]]:
             # Plain text: a file name must not be read as markup.
             bar.update(shown, total=progress.total, completed=progress.done, description=Text(what).markup)
             if progress.outcome == "failed":
-                bar.console.print(Text(_told(progress)), soft_wrap=True)
+                tell_above(bar, _told(progress))
 
         yield update
 

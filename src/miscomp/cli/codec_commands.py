@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from miscomp.cli.talk import tell
+from miscomp.cli.talk import MegapixelsOption, tell
 from miscomp.errors import InputError, MiscompError, StreamError, UsageError
 
 if TYPE_CHECKING:
@@ -26,9 +26,6 @@ OutputOption = Annotated[
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object per line on stdout.")]
-MegapixelsOption = Annotated[
-    float, typer.Option("--max-megapixels", min=1e-6, help="Refuse pictures with more pixels, in millions.")
-]
 
 
 def compress(

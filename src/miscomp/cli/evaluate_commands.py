@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from miscomp.cli.audit_commands import showing_progress
-from miscomp.cli.talk import tell
+from miscomp.cli.talk import MegapixelsOption, tell
 from miscomp.errors import UsageError
 from miscomp.report.wording import one_line
 
@@ -48,9 +48,7 @@ def evaluate(
         int, typer.Option(min=0, help="Compress each picture this many times over, and show the drift.")
     ] = 0,
     plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Draw the curves.")] = True,
-    max_megapixels: Annotated[
-        float, typer.Option(min=1e-6, help="Refuse pictures with more pixels, in millions.")
-    ] = 200.0,
+    max_megapixels: MegapixelsOption = 200.0,
     force: Annotated[
         bool, typer.Option("--force", help="Replace the evaluation in DIR, or write beside other files there.")
     ] = False,

@@ -8,17 +8,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from miscomp.cli.talk import tell
+from miscomp.cli.talk import progress_bar, tell, tell_above
 from miscomp.errors import UsageError
-from miscomp.report.wording import one_line
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from miscomp.training.config import TrainConfig
     from miscomp.training.runfolder import Progress, Surroundings
 
@@ -145,18 +147,8 @@ def showing_training(caught: Caught) -> Iterator[Surroundings]:
     if not sys.stderr.isatty():
         yield Surroundings(talk=tell, stop=stop)
         return
-    from rich import progress as bars
-    from rich.console import Console
-    from rich.text import Text
-
-    columns = (
-        bars.BarColumn(),
-        bars.MofNCompleteColumn(),
-        bars.TimeRemainingColumn(),
-        bars.TextColumn("{task.description}"),
-    )
-    bar = bars.Progress(*columns, console=Console(stderr=True))
-    shown: list[bars.TaskID] = []
+    bar = progress_bar()
+    shown: list[TaskID] = []
 
     def update(progress: Progress) -> None:
         # Started by the first step: of several processes on one terminal only one is told of steps.
@@ -165,11 +157,7 @@ def showing_training(caught: Caught) -> Iterator[Surroundings]:
             shown.append(bar.add_task("", total=progress.steps, completed=progress.step))
         bar.update(shown[0], completed=progress.step, description=in_words(progress.figures))
 
-    def talk(line: str) -> None:
-        # Plain text: a file name must not be read as markup.
-        bar.console.print(Text(one_line(line)), soft_wrap=True)
-
     try:
-        yield Surroundings(talk=talk, progress=update, stop=stop)
+        yield Surroundings(talk=partial(tell_above, bar), progress=update, stop=stop)
     finally:
         bar.stop()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass, fields
 from importlib import resources
 from pathlib import Path
@@ -23,6 +22,7 @@ from miscomp.codecs.lucid_entropy import HYPER_WIDTH
 from miscomp.codecs.lucid_integer import IntegerEntropy, State
 from miscomp.codecs.lucid_model import LucidConfig, LucidModel
 from miscomp.errors import WeightsError
+from miscomp.folders import replacing
 
 SHIPPED = "lucid.safetensors"
 MAX_FILE_BYTES = 64 * 2**20
@@ -84,9 +84,8 @@ def write_weights(
     """Write the weights atomically, replacing a file that exists; returns the file's SHA-256."""
     content = serialise(model, frequencies=frequencies, dtype=dtype)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        partial.write_bytes(content)
     return hashlib.sha256(content).hexdigest()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from miscomp.codecs.catalog import CODECS
 from miscomp.evaluate.published import PublishedCurve
 from miscomp.evaluate.results import Curve, DriftPoint, Point
+from miscomp.folders import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -164,6 +164,5 @@ def _save(figure: Figure, stem: Path) -> None:
     for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
         content = io.BytesIO()
         figure.savefig(content, format=kind, dpi=160, metadata=metadata)
-        partial = stem.with_name(f"{stem.name}.{kind}.partial")
-        partial.write_bytes(content.getvalue())
-        os.replace(partial, stem.with_name(f"{stem.name}.{kind}"))
+        with replacing(stem.with_name(f"{stem.name}.{kind}")) as partial:
+            partial.write_bytes(content.getvalue())

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from miscomp.audit.plan import ImageTask, make_tasks, package_version
+from miscomp.audit.plan import ImageTask, make_tasks
 from miscomp.audit.run import Progress
 from miscomp.codecs.catalog import CODECS, CodecSpec, open_codec
 from miscomp.errors import MissingExtra, UsageError
@@ -25,7 +25,7 @@ from miscomp.evaluate.results import compressai_record, make_curves, make_drift
 from miscomp.evaluate.store import EvaluationFolder
 from miscomp.evaluate.summary import Evaluation, summary_record
 from miscomp.evaluate.work import Measured, measure_all
-from miscomp.folders import write_text
+from miscomp.folders import package_version, write_text
 from miscomp.pairs import match_files
 from miscomp.records import Failure
 from miscomp.tables import write as write_table

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from miscomp.folders import write_text
 from miscomp.report import wording
 from miscomp.report.items import CROPS_PER_PAGE, CROPS_PER_PAIR, Item, details_of, group, index_of, make_items, score
 from miscomp.report.pictures import BESIDE, PictureStore
@@ -43,9 +43,7 @@ def write_html(run: Run, folder: Path, *, inline_limit_mb: float = 30.0) -> Path
             store.write_beside(f"details-{number}.js", f"miscompDetails({number}, {text});\n".encode("ascii"))
     html = _render(run, items, store, details)
     path = folder / PAGE
-    partial = folder / (PAGE + ".partial")
-    partial.write_text(html, encoding="utf-8", newline="\n")
-    os.replace(partial, path)
+    write_text(path, html)
     return path
 
 

@@ -10,7 +10,6 @@ import hashlib
 import io
 import itertools
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
 from miscomp.errors import InputError, SizeMismatch
+from miscomp.folders import replacing
 from miscomp.records import Box, PairResult
 
 BESIDE = "report_files"
@@ -85,9 +85,8 @@ class PictureStore:
     def write_beside(self, name: str, content: bytes) -> None:
         """Write one file into the folder beside the page, atomically."""
         self._folder.mkdir(exist_ok=True)
-        partial = self._folder / (name + ".partial")
-        partial.write_bytes(content)
-        os.replace(partial, self._folder / name)
+        with replacing(self._folder / name) as partial:
+            partial.write_bytes(content)
 
     def _move_out(self) -> None:
         self.beside = True

@@ -10,7 +10,6 @@ import dataclasses
 import json
 import math
 import numbers
-import os
 import types
 import typing
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from miscomp.errors import InputError
+from miscomp.folders import write_text
 from miscomp.records import Failure, PairResult
 
 SCHEMA = 1
@@ -51,9 +51,7 @@ def write_json(run: Run, path: Path) -> None:
     """Write a run to `path`, atomically; the same run gives the same bytes."""
     content = {"schema": SCHEMA, **_encode(run)}
     text = json.dumps(content, ensure_ascii=True, allow_nan=False, indent=1) + "\n"
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="ascii", newline="\n")
-    os.replace(partial, path)
+    write_text(path, text)
 
 
 def read_json(path: Path) -> Run:

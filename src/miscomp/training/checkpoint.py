@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from miscomp.errors import UsageError, WeightsError
+from miscomp.folders import replacing
 from miscomp.training.ema import Average
 
 CHECKPOINT = "checkpoint.pt"
@@ -78,9 +78,8 @@ def save_checkpoint(path: Path, learner: Learner, place: Place, *, seed: int) ->
 
 def write_state(path: Path, state: dict[str, Any]) -> None:
     """Write a file for `torch.load` atomically."""
-    partial = path.with_name(path.name + ".partial")
-    torch.save(state, partial)
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        torch.save(state, partial)
 
 
 def resume(path: Path, learner: Learner, *, seed: int) -> Place:

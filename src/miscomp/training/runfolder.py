@@ -6,7 +6,6 @@ import json
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +13,7 @@ import torch
 from torch import nn
 
 from miscomp.errors import WeightsError
+from miscomp.folders import package_version, write_text
 from miscomp.training.checkpoint import CHECKPOINT, Learner, Place, save_checkpoint, write_state
 from miscomp.training.config import TrainConfig
 from miscomp.training.curves import write_curves
@@ -80,7 +80,7 @@ class RunFolder:
         self._log = StepLog(folder / "log.csv", place.step, place.pending)
         self._valid = StepTable(folder / "valid.csv", place.step)
         self._best = self._read_best() if place.step else float("inf")
-        (folder / "config.json").write_text(self._settings(), encoding="utf-8", newline="\n")
+        write_text(folder / "config.json", self._settings())
         if place.step:
             around.talk(f"goes on after step {place.step} of {folder / CHECKPOINT}")
 
@@ -138,7 +138,7 @@ class RunFolder:
             "settings": asdict(self._config),
             "parameters": sum(parameter.numel() for parameter in self._learner.model.parameters()),
             **self._around.about,
-            "versions": {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
+            "versions": {"python": platform.python_version(), **{name: package_version(name) for name in _PACKAGES}},
         }
         return json.dumps(about, indent=2) + "\n"
 
@@ -162,11 +162,3 @@ def _read_best(folder: Path, validator: Validator | None) -> dict[str, Any] | No
 
 
 _PACKAGES = ("miscomp", "torch", "accelerate", "numpy", "pillow")
-
-
-def _version(name: str) -> str:
-    """A package's version; empty where it runs from a folder that was never installed."""
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from miscomp.folders import replacing
 
 Row = dict[str, str]
 
@@ -26,12 +27,10 @@ class StepTable:
         """Append rows, whose first column is `step`, and write the file; the newest row gives the columns' order."""
         self.rows.extend(rows)
         columns = dict.fromkeys(name for row in reversed(self.rows) for name in row)
-        partial = self._path.with_name(self._path.name + ".partial")
-        with partial.open("w", encoding="utf-8", newline="") as file:
+        with replacing(self._path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, list(columns), lineterminator="\n")
             writer.writeheader()
             writer.writerows(self.rows)
-        os.replace(partial, self._path)
 
 
 def _step(row: dict[str | Any, str | Any]) -> float:
