@@ -12,9 +12,9 @@ from miscomp.cli.app import COMMANDS
 from miscomp.cli.lazy import build
 from miscomp.codecs.catalog import CODECS
 from miscomp.images import write_png
-from miscomp.records import Annotation, ImageRow, ModelRow, View
+from miscomp.records import Annotation, ImageRow, ModelRow, Plant, View
 from miscomp.tables import columns
-from miscomp.training.config import TrainConfig
+from miscomp.training.config import DetectorConfig, TrainConfig
 
 PROJECT = Path(__file__).parents[1]
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
@@ -50,17 +50,26 @@ def test_the_readme_begins_with_the_two_commands() -> None:
 
 @pytest.mark.parametrize(
     ("page", "name"),
-    [("audit.md", "audit"), ("codecs.md", "compress"), ("training.md", "train"), ("evaluate.md", "evaluate")],
+    [
+        ("audit.md", "audit"),
+        ("codecs.md", "compress"),
+        ("training.md", "train"),
+        ("evaluate.md", "evaluate"),
+        ("descriptions.md", "describe"),
+        ("benchmark.md", "plant"),
+        ("scores.md", "benchmark"),
+    ],
 )
 def test_every_option_of_a_command_is_on_its_page(page: str, name: str) -> None:
     shown = text_of(f"docs/{page}") + text_of("docs/images.md")
-    short = {"--output": "-o", "--text": "--no-text", "--plots": "--no-plots"}
+    short = {"--output": "-o", "--text": "--no-text", "--plots": "--no-plots", "--swap": "--no-swap"}
+    short |= {"--controls": "--no-controls"}
     assert [option for option in options_of(name) if short.get(option, option) not in shown] == []
 
 
 def test_every_column_is_explained() -> None:
     cells = set(re.findall(r"`(\w+)`", text_of("docs/records.md")))
-    for record in (Annotation, ImageRow, ModelRow, View):
+    for record in (Annotation, ImageRow, ModelRow, Plant, View):
         assert set(columns(record)) <= cells
 
 
@@ -71,7 +80,8 @@ def test_every_codec_is_explained() -> None:
 
 
 def test_every_setting_of_training_is_explained() -> None:
-    assert set(columns(TrainConfig)) <= set(re.findall(r"`(\w+)`", text_of("docs/training.md")))
+    for config in (TrainConfig, DetectorConfig):
+        assert set(columns(config)) <= set(re.findall(r"`(\w+)`", text_of("docs/training.md")))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

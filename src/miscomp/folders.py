@@ -80,9 +80,10 @@ class ResultsFolder:
         names = sorted(name for name in {*saved, *asked} if saved.get(name) != asked.get(name))
         if names:
             changed = "; ".join(f"{name}: {_short(saved.get(name))}, now {_short(asked.get(name))}" for name in names)
+            article = "an" if self.kind[0] in "aeiou" else "a"
             raise UsageError(
-                f"{self.path} holds an {self.kind} with other settings ({changed}); choose another folder, or give "
-                f"--force to replace that {self.kind}"
+                f"{self.path} holds {article} {self.kind} with other settings ({changed}); choose another folder, or "
+                f"give --force to replace that {self.kind}"
             )
 
     def write_settings(self, settings: Mapping[str, Any]) -> None:

@@ -267,6 +267,33 @@ class ModelRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Plant:
+    """What was planted behind one row of `annotations.csv` or `negatives.csv`.
+
+    The two share (image_sha1, model, id).
+    """
+
+    id: str
+    kind: str
+    strength: float
+    """(0, 1]; 1 is plainest."""
+    seed: int
+    source: str
+    """File name of the photograph that it was made from."""
+    image_sha1: str
+    model: str
+    label: bool
+    """Whether it is a miscompression; else a hard negative, or a word that a codec left unreadable."""
+
+    def __post_init__(self) -> None:
+        _check_sha1(self.image_sha1)
+        for name in ("id", "model", "kind", "source"):
+            _check_name(name, getattr(self, name))
+        if not 0 < self.strength <= 1:
+            raise ValueError(f"strength must lie above 0 and be at most 1, got {self.strength}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """What answered one question about a finding: a value in [0, 1], plain words, and the numbers behind them."""
 

@@ -18,9 +18,9 @@ from typing import Any, TextIO, TypeVar
 
 from miscomp.errors import TableError
 from miscomp.folders import replacing
-from miscomp.records import Annotation, ImageRow, ModelRow, View
+from miscomp.records import Annotation, ImageRow, ModelRow, Plant, View
 
-Record = TypeVar("Record", Annotation, ImageRow, View, ModelRow)
+Record = TypeVar("Record", Annotation, ImageRow, View, ModelRow, Plant)
 
 MAX_CELL = 131_072
 """Characters of a cell; the csv module refuses to read longer ones."""

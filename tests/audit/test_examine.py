@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import json
 import math
+from functools import partial
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
 from planted import BLUE, RED, WHITE, around, arrow, jpeg, lawn, moved, photograph, polygon, with_disc, with_polygon
 from scripted import ScriptedReader, line
 
-from miscomp.audit import DETECTOR_VERSION, LABELER, PairFindings, audit_pair
+from miscomp.audit import LABELER, PairFindings, audit_pair, detector_version
 from miscomp.detect import cells
 from miscomp.detect.base import DetectSettings
+from miscomp.detect.catalog import open_detector
 from miscomp.detect.reader import TextReader
 from miscomp.detect.text import TextChanges
-from miscomp.errors import SizeMismatch
+from miscomp.errors import SizeMismatch, UnknownName, UsageError, WeightsError
 from miscomp.images import Pixels
 from miscomp.records import Box, Finding, display_id, is_hit
 from miscomp.taxonomy import Category
@@ -27,8 +30,11 @@ from miscomp.taxonomy import Category
 SHA1 = "0123456789" * 4
 CENTER = (100, 90)
 PLACE = around(CENTER, 24)
-NO_TEXT = DetectSettings(text=False)
-EVERYTHING = DetectSettings(text=False, minimum_score=0, per_megapixel=1e6)
+RULES = partial(DetectSettings, detector="rules")
+"""The other detectors have tests of their own."""
+
+NO_TEXT = RULES(text=False)
+EVERYTHING = RULES(text=False, minimum_score=0, per_megapixel=1e6)
 
 
 def run(
@@ -61,7 +67,7 @@ def test_equal_pictures_have_no_findings_and_no_change() -> None:
 
 
 def test_equal_pictures_are_not_read() -> None:
-    run(lawn(), lawn(), DetectSettings(text=True), reader=None)
+    run(lawn(), lawn(), RULES(text=True), reader=None)
 
 
 def test_pictures_of_unequal_size_are_refused_with_both_sizes() -> None:
@@ -166,7 +172,7 @@ def test_a_changed_letter_is_a_symbol_with_both_readings() -> None:
     before[sign.y : sign.bottom, sign.x : sign.right] = 250
     after[sign.y : sign.bottom, sign.x : sign.right] = 190
     reader = ScriptedReader({250: [line("EXIT", sign)], 190: [line("EDIT", sign)]})
-    best = run(before, after, DetectSettings(), reader).findings[0]
+    best = run(before, after, RULES(), reader).findings[0]
     assert best.annotation.symbol and best.found_by == "text"
     assert best.annotation.box.iou(sign) > 0.8
     assert '"EXIT" may have become "EDIT"' in best.annotation.note
@@ -178,7 +184,7 @@ def test_a_change_on_text_that_reads_alike_counts_less_and_is_a_symbol_still() -
     before = with_disc(lawn(), CENTER, 24, (250, 250, 250))
     after = with_disc(lawn(), CENTER, 24, (190, 60, 200))
     reader = ScriptedReader({250: [line("STOP", PLACE)], int(after.max()): [line("STOP", PLACE)]})
-    read, unread = run(before, after, DetectSettings(), reader).findings[0], found_in(before, after)[0]
+    read, unread = run(before, after, RULES(), reader).findings[0], found_in(before, after)[0]
     assert read.annotation.symbol and not unread.annotation.symbol
     assert read.annotation.box == unread.annotation.box
     assert read.relevant.value == pytest.approx(0.4 * unread.relevant.value, abs=1e-3)
@@ -187,7 +193,7 @@ def test_a_change_on_text_that_reads_alike_counts_less_and_is_a_symbol_still() -
 
 def test_lines_that_were_not_compared_are_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("miscomp.detect.written.text_changes", lambda a, b, reader: TextChanges((), (), (), 31))
-    (warning,) = run(lawn(), jpeg(lawn(), 50), DetectSettings(), ScriptedReader({})).warnings
+    (warning,) = run(lawn(), jpeg(lawn(), 50), RULES(), ScriptedReader({})).warnings
     assert "31 lines" in warning
     assert run(lawn(), jpeg(lawn(), 50)).warnings == ()
 
@@ -205,9 +211,9 @@ def test_findings_are_ordered_limited_and_above_the_minimum() -> None:
     every = found_in(a, b, EVERYTHING)
     scores = [f.annotation.score or 0 for f in every]
     assert len(every) > 12 and scores == sorted(scores, reverse=True)
-    few = found_in(a, b, DetectSettings(text=False, minimum_score=0, per_megapixel=60, at_least=2))
+    few = found_in(a, b, RULES(text=False, minimum_score=0, per_megapixel=60, at_least=2))
     assert len(few) == round(60 * 0.32**2)
-    high = found_in(a, b, DetectSettings(text=False, minimum_score=0.5, per_megapixel=1e6))
+    high = found_in(a, b, RULES(text=False, minimum_score=0.5, per_megapixel=1e6))
     assert high and min(f.annotation.score or 0 for f in high) >= 0.5 > min(scores)
 
 
@@ -221,7 +227,7 @@ def test_every_finding_is_complete_plain_and_consistent() -> None:
     for finding in found_in(*mixture(), EVERYTHING):
         row = finding.annotation
         row.box.check_inside(320, 320)
-        assert (row.labeler, row.origin, row.version, row.time) == (LABELER, "detector", DETECTOR_VERSION, "")
+        assert (row.labeler, row.origin, row.version, row.time) == (LABELER, "detector", detector_version(NO_TEXT), "")
         assert row.id == display_id(SHA1, "given", row.box) and row.categories
         answers = (finding.changed, finding.relevant, finding.suspicion, finding.expected)
         assert (row.changed, row.relevant, row.suspicion, row.expected) == tuple(a.value for a in answers)
@@ -280,7 +286,33 @@ def test_a_changed_word_keeps_its_place_against_a_stronger_object_that_it_covers
     before = with_disc(bare, CENTER, 36, (190, 125, 80))
     words = [[line(text, sign, confidence=0.8)] for text in ("EXIT", "EDIT")]
     reader = ScriptedReader({190: words[0], int(bare.max()): words[1]})
-    (kept,) = run(before, bare, DetectSettings(), reader).findings
+    (kept,) = run(before, bare, RULES(), reader).findings
     (alone,) = found_in(before, bare)
     assert kept.found_by == "text" and alone.found_by == "object"
     assert (kept.annotation.score or 0) < (alone.annotation.score or 0)
+
+
+def test_the_detector_is_the_one_that_the_settings_name() -> None:
+    before, after = with_disc(lawn(), (100, 100), 30), lawn()
+    rules = run(before, after, DetectSettings(detector="rules", text=False)).findings[0]
+    plain = run(before, after, DetectSettings(detector="difference", text=False, minimum_score=0)).findings[0]
+    assert rules.annotation.version.startswith("rules-") and plain.annotation.version != rules.annotation.version
+    assert plain.annotation.changed is None and "does not ask this" in plain.changed.words
+    assert plain.annotation.box.iou(rules.annotation.box) > 0.1
+
+
+def test_an_unknown_detector_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(UnknownName, match="rules"):
+        run(lawn(), lawn(), DetectSettings(detector="oracle", text=False))
+
+
+def test_weights_of_faces_need_a_detector_that_looks_for_them(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="face_embedding needs faces"):
+        DetectSettings(face_embedding="sface.onnx")
+    with pytest.raises(WeightsError, match=r"none\.onnx"):
+        run(lawn(), lawn(), DetectSettings(detector="rules", text=False, faces=str(tmp_path / "none.onnx")))
+
+
+def test_sources_are_refused_by_detectors_that_take_none() -> None:
+    with pytest.raises(UsageError, match="does not look for faces; those that can: fused, rules"):
+        open_detector("difference", sources=[lambda pair: []])

@@ -70,6 +70,7 @@ def test_an_audit_prints_a_table_and_the_report_s_path_and_tells_progress(photos
         "[3/4] b.png, webp@q5: N s",
         "[4/4] b.png, jpeg@like:webp: N s",
         "writing the report",
+        "faces were not looked for: no face detector was given (--faces)",
     ]
     again = run(photos, "--codec", "webp@q5", "--codec", "jpeg@like:webp", "-o", out)
     assert again.stdout == result.stdout and again.stderr.count("done earlier") == 4

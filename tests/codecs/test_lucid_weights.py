@@ -21,13 +21,13 @@ from miscomp.codecs.frequencies import Frequencies
 from miscomp.codecs.lucid import Lucid
 from miscomp.codecs.lucid_model import LucidConfig
 from miscomp.codecs.lucid_weights import (
-    MAX_FILE_BYTES,
     of_model,
     read_weights,
     serialise,
     shipped_weights,
     write_weights,
 )
+from miscomp.codecs.weight_files import MAX_FILE_BYTES
 from miscomp.errors import WeightsError
 
 Tensors = dict[str, Tensor]

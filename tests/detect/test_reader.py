@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from miscomp.detect import reader as reader_module
-from miscomp.detect.reader import RapidReader, grown, moved
+from miscomp.detect.reader import RapidReader
 from miscomp.errors import MissingExtra
 from miscomp.images import Pixels
 from miscomp.records import Box
@@ -141,7 +141,14 @@ def test_threads_must_be_positive() -> None:
         RapidReader(threads=0)
 
 
-def test_moving_and_growing_a_quad_by_hand() -> None:
-    quad = ((10.0, 10.0), (30.0, 10.0), (30.0, 20.0), (10.0, 20.0))
-    assert moved(quad, 1, -2) == ((11, 8), (31, 8), (31, 18), (11, 18))
-    assert grown(quad, 2) == ((8, 8), (32, 8), (32, 22), (8, 22))
+def test_every_letter_has_its_own_cell_and_its_rivals(reader: RapidReader) -> None:
+    pixels, ink = drawn("EXIT 42", size=(320, 120), at=(40, 40))
+    words = reader.read(pixels)
+    letters = [letter for word in words for letter in word.letters]
+    assert ["".join(letter.char for letter in word.letters) for word in words] == ["EXIT", "42"]
+    assert all(a.box.right <= b.box.x + 2 for a, b in pairwise(letters))
+    assert letters[0].box.x <= ink.x + 2 and letters[-1].box.right >= ink.right - 2
+    for letter in letters:
+        assert letter.probability(letter.char) == letter.confidence > 0.9
+        assert sum(probability for _, probability in letter.rivals) <= 0.1
+        assert letter.char not in dict(letter.rivals)

@@ -40,7 +40,8 @@ def test_a_changed_digit_is_found_at_its_word(reader: RapidReader) -> None:
     result = text_changes(original, sign("EXIT 47"), reader)
     (change,) = result.changes
     assert (change.kind, change.before, change.after, change.distance) == ("changed", "42", "47", 1)
-    assert change.box.iou(ink(original, from_x=118)) > 0.5
+    assert (change.letters, change.box.contains(*ink(original, from_x=134).center)) == ("2", True)
+    assert change.box.iou(ink(original, from_x=134)) > 0.5
     assert [word.text for word in result.original] == ["EXIT", "42"]
     assert [word.text for word in result.reconstruction] == ["EXIT", "47"]
 

@@ -10,10 +10,11 @@ import pytest
 from PIL import Image
 
 from miscomp.codecs.catalog import CODECS
-from miscomp.evaluate import plots
+from miscomp.evaluate import plots as evaluate_plots
 from miscomp.evaluate.plots import draw_curves, draw_drift
 from miscomp.evaluate.published import published_curves
 from miscomp.evaluate.results import Curve, DriftPoint, Point
+from miscomp.report import plots
 from miscomp.report.summary import Mean
 
 pytest.importorskip("matplotlib", reason="the extra `plots` is not installed")
@@ -96,5 +97,5 @@ def test_drift_has_one_line_a_setting_and_one_name_a_codec(tmp_path: Path) -> No
 
 
 def test_every_codec_of_the_registry_has_a_look_of_its_own() -> None:
-    looks = [plots._look(name) for name in CODECS.names]
+    looks = [evaluate_plots._look(name) for name in CODECS.names]
     assert len({colour for colour, _ in looks}) == len({marker for _, marker in looks}) == len(CODECS)

@@ -37,6 +37,10 @@ class PairFindings:
     warnings: tuple[str, ...] = ("seen by a fake",)
 
 
+def detector_version(settings: DetectSettings) -> str:
+    return DETECTOR_VERSION
+
+
 def audit_pair(
     original: Pixels,
     reconstruction: Pixels,

@@ -1,6 +1,6 @@
 """The fake detector for tests that need torch to be loaded; the others are spared the seconds."""
 
 import torch
-from fake_detector import DETECTOR_VERSION, DetectSettings, audit_pair
+from fake_detector import DetectSettings, audit_pair, detector_version
 
-__all__ = ["DETECTOR_VERSION", "DetectSettings", "audit_pair", "torch"]
+__all__ = ["DetectSettings", "audit_pair", "detector_version", "torch"]

@@ -15,7 +15,7 @@ def write(path: Path, text: str) -> Path:
 
 def test_a_file_is_read_and_overrides_stand_above_it(tmp_path: Path) -> None:
     path = write(tmp_path / "a.toml", 'steps = 30\nlearning_rate = 1\nprecision = "no"\n')
-    config = load_config(path, {"steps": 40})
+    config = load_config(path, TrainConfig, {"steps": 40})
     assert (config.steps, config.learning_rate, config.precision) == (40, 1, "no")
     assert config.batch_size == TrainConfig().batch_size
 
@@ -37,13 +37,13 @@ def test_a_file_is_read_and_overrides_stand_above_it(tmp_path: Path) -> None:
 def test_an_unknown_setting_or_a_wrong_type_is_named_with_its_file(tmp_path: Path, text: str, message: str) -> None:
     path = write(tmp_path / "bad.toml", text)
     with pytest.raises(InputError, match=message) as caught:
-        load_config(path)
+        load_config(path, TrainConfig)
     assert caught.value.where == str(path)
 
 
 def test_a_missing_file_is_an_error_of_the_family(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
-        load_config(tmp_path / "none.toml")
+        load_config(tmp_path / "none.toml", TrainConfig)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_value_out_of_its_range_names_the_setting(name: str, value: object) ->
 
 
 def test_a_list_of_drops_is_read_from_a_file(tmp_path: Path) -> None:
-    config = load_config(write(tmp_path / "a.toml", "drops = [0.5, 0.75]\ndrop_factor = 0.3\n"))
+    config = load_config(write(tmp_path / "a.toml", "drops = [0.5, 0.75]\ndrop_factor = 0.3\n"), TrainConfig)
     assert (config.drops, config.drop_factor) == ((0.5, 0.75), 0.3)
 
 

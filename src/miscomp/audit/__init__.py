@@ -3,7 +3,7 @@
 `audit_pair` examines one pair; `miscomp.audit.run.run_audit` whole folders, with tables and a report.
 """
 
-from miscomp.audit.examine import DETECTOR_VERSION, LABELER, PairFindings, audit_pair
+from miscomp.audit.examine import LABELER, PairFindings, audit_pair, detector_version
 from miscomp.detect.base import DetectSettings
 
-__all__ = ["DETECTOR_VERSION", "LABELER", "DetectSettings", "PairFindings", "audit_pair"]
+__all__ = ["LABELER", "DetectSettings", "PairFindings", "audit_pair", "detector_version"]

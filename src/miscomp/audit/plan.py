@@ -7,13 +7,11 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import PIL
-
-from miscomp.codecs.catalog import CODECS, CodecRow, CodecSpec, open_codec, parse_spec
+from miscomp.codecs.catalog import CodecSpec, open_codec
+from miscomp.codecs.request import model_row, resolve_references
 from miscomp.errors import UsageError
 from miscomp.folders import package_version
 from miscomp.pairs import Matching
@@ -41,7 +39,7 @@ class AuditOptions:
     force: bool = False
     """Replace an earlier audit, or write into a folder with other files."""
     detector: str = "miscomp.audit"
-    """Module that offers `audit_pair`, `DetectSettings` and `DETECTOR_VERSION`."""
+    """Module that offers `audit_pair`, `DetectSettings` and `detector_version`."""
 
     def __post_init__(self) -> None:
         if self.jobs is not None and self.jobs < 1:
@@ -88,7 +86,7 @@ class Plan:
         identity = {"version": self.version, "detector": self.detector_version}
         identity |= {"detect": json.dumps(detect, sort_keys=True), "model": model, "codec": _coder(row)}
         if model in self.references:
-            identity["like"] = _coder(_model(self.references[model]))
+            identity["like"] = _coder(model_row(self.references[model]))
         return identity
 
 
@@ -111,7 +109,7 @@ def make_plan(specs: Sequence[CodecSpec], folder: Path, options: AuditOptions, *
     references = resolve_references(specs)
     for spec in (*specs, *references.values()):
         open_codec(spec.name)
-    models = (*((ModelRow(model=GIVEN, codec=GIVEN),) if given else ()), *map(_model, specs))
+    models = (*((ModelRow(model=GIVEN, codec=GIVEN),) if given else ()), *map(model_row, specs))
     return Plan(
         folder=folder,
         specs=tuple(specs),
@@ -119,7 +117,7 @@ def make_plan(specs: Sequence[CodecSpec], folder: Path, options: AuditOptions, *
         models=models,
         settings=_settings(models, detect, options),
         detector=options.detector,
-        detector_version=str(load(f"{options.detector}:DETECTOR_VERSION")),
+        detector_version=str(load(f"{options.detector}:detector_version")(detect)),
         detect=detect,
         max_megapixels=options.max_megapixels,
         threads=threads,
@@ -127,50 +125,8 @@ def make_plan(specs: Sequence[CodecSpec], folder: Path, options: AuditOptions, *
     )
 
 
-def resolve_references(specs: Sequence[CodecSpec]) -> dict[str, CodecSpec]:
-    """For each `like:` codec the one it follows: among those asked for, or else as the name alone stands for."""
-    names = [str(spec) for spec in specs]
-    for name in names:
-        if names.count(name) > 1:
-            raise UsageError(f"{name} is asked for twice; name each codec and setting once")
-    references: dict[str, CodecSpec] = {}
-    for spec in specs:
-        if spec.like is None:
-            continue
-        if "@" in spec.like:
-            references[str(spec)] = parse_spec(spec.like)
-            continue
-        same = [other for other in specs if other.name == spec.like]
-        if len(same) > 1 or any(other.like is not None for other in same):
-            found = ", ".join(map(str, same))
-            raise UsageError(
-                f"{spec} may follow several ({found}); name one with its setting, as in like:lucid@0.25bpp"
-            )
-        references[str(spec)] = same[0] if same else CODECS[spec.like].default
-    return references
-
-
-def _model(spec: CodecSpec) -> ModelRow:
-    row = CODECS[spec.name]
-    return ModelRow(
-        model=str(spec),
-        codec=spec.name,
-        setting=spec.setting,
-        target_bpp=spec.bpp,
-        weights_sha256=row.weights.sha256 if row.weights is not None else "",
-        version=_codec_version(row),
-    )
-
-
 def _coder(row: ModelRow) -> str:
     return " ".join(filter(None, (row.model, row.version, row.weights_sha256)))
-
-
-def _codec_version(row: CodecRow) -> str:
-    """Version of the library that codes."""
-    if row.format_id is not None:
-        return f"miscomp {package_version()}"
-    return f"pillow-jxl-plugin {version('pillow-jxl-plugin')}" if row.extra == "jxl" else f"Pillow {PIL.__version__}"
 
 
 def _settings(models: Sequence[ModelRow], detect: DetectSettings, options: AuditOptions) -> dict[str, Setting]:
@@ -181,13 +137,19 @@ def _settings(models: Sequence[ModelRow], detect: DetectSettings, options: Audit
         "given": len(coded) < len(models),
         "max_megapixels": float(options.max_megapixels),
         "detect.libraries": _detector_libraries(detect),
-        **_flat("detect", dataclasses.asdict(detect)),
+        **_flat("detect", _without_places(dataclasses.asdict(detect))),
     }
 
 
+def _without_places(detect: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with the names of files for their paths: their hashes stand in the detector's version."""
+    files = {name: Path(detect[name]).name for name in ("faces", "face_embedding") if detect.get(name)}
+    return {**detect, **files}
+
+
 def _detector_libraries(detect: DetectSettings) -> list[str]:
-    """Libraries whose version may decide a finding: the optical flow's, and the reader's where text is read."""
-    names = ["opencv-python-headless", *(["onnxruntime", "rapidocr"] if detect.text else [])]
+    """Libraries whose version may decide a finding: the flow's, the networks', and the reader's where text is read."""
+    names = ["opencv-python-headless", "torch", *(["onnxruntime", "rapidocr"] if detect.text else [])]
     return [f"{name} {package_version(name)}" for name in names]
 
 

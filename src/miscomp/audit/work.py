@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -14,17 +14,15 @@ from miscomp.audit.store import AuditFolder
 from miscomp.codecs.catalog import CodecSpec, open_codec
 from miscomp.codecs.rate import encode
 from miscomp.errors import ImageError, InputError, MiscompError, UsageError
-from miscomp.images import Picture, Pixels, pixel_sha256, read
+from miscomp.images import Picture, Pixels, read
 from miscomp.pairs import Pair, coded_pair, given_pair, hash_file, shown
 from miscomp.records import GIVEN, ImageRow, PairResult
 from miscomp.registry import load
 
 if TYPE_CHECKING:
     from miscomp.detect.reader import TextReader
-    from miscomp.detect.words import Line, Quad, Word
 
 _log = logging.getLogger(__name__)
-_REMEMBERED = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,24 +202,6 @@ def _open_reader(plan: Plan) -> TextReader | None:
     if not plan.detect.text:
         return None
     from miscomp.detect.reader import RapidReader
+    from miscomp.detect.remember import RememberingReader
 
-    return _Remembering(RapidReader(threads=plan.threads))
-
-
-@dataclass(frozen=True)
-class _Remembering:
-    """A reader that reads the same pixels once: every codec's reconstruction is compared with one original."""
-
-    reader: TextReader
-    seen: dict[str, list[Line]] = field(default_factory=dict)
-
-    def lines(self, pixels: Pixels) -> list[Line]:
-        key = pixel_sha256(pixels)
-        if key not in self.seen:
-            while len(self.seen) >= _REMEMBERED:
-                del self.seen[next(iter(self.seen))]
-            self.seen[key] = self.reader.lines(pixels)
-        return list(self.seen[key])
-
-    def read_region(self, pixels: Pixels, quad: Quad) -> tuple[Word, ...]:
-        return self.reader.read_region(pixels, quad)
+    return RememberingReader(RapidReader(threads=plan.threads))

@@ -28,6 +28,11 @@ COMMANDS: Registry[CommandRow] = Registry(
             help="Find where a codec may have changed what photographs mean, and write a report.",
         ),
         CommandRow(
+            name="describe",
+            target="miscomp.cli.describe_commands:describe",
+            help="Let a vision-language model of yours describe both sides of an audit's findings.",
+        ),
+        CommandRow(
             name="compress",
             target="miscomp.cli.codec_commands:compress",
             help="Compress images to real files with any codec, at a quality or at a rate.",
@@ -46,6 +51,16 @@ COMMANDS: Registry[CommandRow] = Registry(
             name="evaluate",
             target="miscomp.cli.evaluate_commands:evaluate",
             help="Measure codecs: rate, quality and speed of real files, curves and how far they lie apart.",
+        ),
+        CommandRow(
+            name="plant",
+            target="miscomp.cli.plant_commands:plant",
+            help="Make pairs with known miscompressions: photographs changed in meaning, then coded.",
+        ),
+        CommandRow(
+            name="benchmark",
+            target="miscomp.cli.benchmark_commands:benchmark",
+            help="Score detectors on pairs whose changes of meaning are known: how much they find, and what is false.",
         ),
         CommandRow(
             name="train",

@@ -45,6 +45,19 @@ def audit(
         int | None,
         typer.Option(min=1, help="Processes; results do not depend on it. [default: what cores and memory allow]"),
     ] = None,
+    detector: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Which detector looks for changes. [default: the one that scored best]"),
+    ] = None,
+    faces: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE", help="Weights of a face detector: RetinaFace MobileNet 0.25 (.pth) or YuNet (.onnx)."
+        ),
+    ] = "",
+    face_embedding: Annotated[
+        str, typer.Option(metavar="FILE", help="Weights of SFace (.onnx), to tell faces apart; only with --faces.")
+    ] = "",
     text: Annotated[bool, typer.Option("--text/--no-text", help="Read text in both pictures and compare it.")] = True,
     max_megapixels: MegapixelsOption = 200.0,
     force: Annotated[
@@ -65,10 +78,13 @@ def audit(
     """
     from miscomp.audit.run import DEFAULT_CODECS, AuditOptions, run_audit
     from miscomp.codecs.catalog import parse_spec
-    from miscomp.detect.base import DetectSettings
+    from miscomp.detect.base import DEFAULT_DETECTOR, DetectSettings
+    from miscomp.detect.catalog import DETECTORS
 
     names = codec or (DEFAULT_CODECS if reconstructions is None else ())
-    options = AuditOptions(jobs=jobs, max_megapixels=max_megapixels, detect=DetectSettings(text=text), force=force)
+    name = DETECTORS[detector or DEFAULT_DETECTOR].name
+    detect = DetectSettings(detector=name, text=text, faces=faces, face_embedding=face_embedding)
+    options = AuditOptions(jobs=jobs, max_megapixels=max_megapixels, detect=detect, force=force)
     given = None if reconstructions is None else [reconstructions]
     with showing_progress() as progress:
         run = run_audit([originals], given, tuple(map(parse_spec, names)), output, options, progress=progress)
@@ -89,6 +105,8 @@ def tell(run: Run, folder: Path, *, json_object: bool) -> None:
     else:
         typer.echo(summary_text(summary).rstrip("\n"))
         typer.echo(f"report: {one_line(str(report))}")
+    if run.settings.get("detect.faces") == "":
+        say("faces were not looked for: no face detector was given (--faces)")
     for missed in _missed_rates(run):
         say(f"rate not reached: {missed}")
     for name in run.unmatched:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
@@ -21,8 +21,29 @@ from miscomp.errors import UsageError
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from miscomp.training.config import TrainConfig
+    from miscomp.training.config import LoopConfig
     from miscomp.training.runfolder import Progress, Surroundings
+
+ImagesArgument = Annotated[Path, typer.Argument(metavar="IMAGES", help="Folder of photographs to learn from.")]
+OutputOption = Annotated[
+    Path, typer.Option("--output", "-o", metavar="FOLDER", help="Run folder; one with a checkpoint is resumed.")
+]
+ConfigOption = Annotated[Path | None, typer.Option(metavar="TOML", help="Settings of the run.")]
+StepsOption = Annotated[int | None, typer.Option(help="Steps to train, above the settings file.")]
+SeedOption = Annotated[int | None, typer.Option(help="Seed of everything random, above the settings file.")]
+DeviceOption = Annotated[Literal["cpu", "cuda"] | None, typer.Option(help="Where to train, above the settings file.")]
+ValidOption = Annotated[
+    str | None, typer.Option(metavar="FOLDER", help="Pictures to validate on, above the settings file.")
+]
+StartOption = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Weights to begin with, above the settings file.")
+]
+WeightsOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Also write the weights here; FOLDER always gets them.")
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite the file of --weights-out.")]
+
+ConfigT = TypeVar("ConfigT", bound="LoopConfig")
 
 app = typer.Typer(help="Train networks on your own pictures.", no_args_is_help=True)
 
@@ -34,26 +55,16 @@ def _train() -> None:
 
 @app.command("codec")
 def train_codec(
-    images: Annotated[Path, typer.Argument(metavar="IMAGES", help="Folder of photographs to learn from.")],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Run folder; one with a checkpoint is resumed.")
-    ],
-    config: Annotated[Path | None, typer.Option(metavar="TOML", help="Settings of the run.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Steps to train, above the settings file.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything random, above the settings file.")] = None,
-    device: Annotated[
-        Literal["cpu", "cuda"] | None, typer.Option(help="Where to train, above the settings file.")
-    ] = None,
-    valid: Annotated[
-        str | None, typer.Option(metavar="FOLDER", help="Pictures to validate on, above the settings file.")
-    ] = None,
-    start_from: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Weights to begin with, above the settings file.")
-    ] = None,
-    weights_out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also write the weights here; FOLDER always gets them.")
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the file of --weights-out.")] = False,
+    images: ImagesArgument,
+    output: OutputOption,
+    config: ConfigOption = None,
+    steps: StepsOption = None,
+    seed: SeedOption = None,
+    device: DeviceOption = None,
+    valid: ValidOption = None,
+    start_from: StartOption = None,
+    weights_out: WeightsOption = None,
+    force: ForceOption = False,
 ) -> None:
     """Train the codec lucid; the run folder gets checkpoint, settings, log, curves and weights.
 
@@ -61,13 +72,53 @@ def train_codec(
 
     Example: miscomp train codec photographs -o runs/first --valid others --steps 20000
     """
+    from miscomp.training.codec import train_codec as train
+    from miscomp.training.config import TrainConfig
+
+    _check_places(output, weights_out, force=force)
+    given = {"steps": steps, "seed": seed, "device": device, "valid": valid, "start": start_from}
+    settings = _settings(config, TrainConfig, given)
+    _tell(_run(partial(train, images, output, settings), settings), weights_out)
+
+
+@app.command("detector")
+def train_detector(
+    images: ImagesArgument,
+    output: OutputOption,
+    config: ConfigOption = None,
+    steps: StepsOption = None,
+    seed: SeedOption = None,
+    device: DeviceOption = None,
+    valid: ValidOption = None,
+    start_from: StartOption = None,
+    weights_out: WeightsOption = None,
+    force: ForceOption = False,
+) -> None:
+    """Train the learned detector on changes of meaning that are planted in photographs on the fly.
+
+    A run that was cut off goes on where its last checkpoint stands when the same command is given again.
+
+    Example: miscomp train detector photographs -o runs/detector --valid others --steps 6000
+    """
+    from miscomp.training.config import DetectorConfig
+    from miscomp.training.detector import train_detector as train
+
+    _check_places(output, weights_out, force=force)
+    given = {"steps": steps, "seed": seed, "device": device, "valid": valid, "start": start_from}
+    settings = _settings(config, DetectorConfig, given)
+    _tell(_run(partial(train, images, output, settings), settings), weights_out)
+
+
+def _check_places(output: Path, weights_out: Path | None, *, force: bool) -> None:
+    """Refuse what would be overwritten before anything begins."""
     if weights_out is not None and (weights_out.is_dir() or (weights_out.exists() and not force)):
         raise UsageError(f"{weights_out} exists; choose another --weights-out, or give --force to overwrite a file")
     if output.exists() and not output.is_dir():
         raise UsageError(f"{output} is a file; a run needs a folder behind -o")
-    given = {"steps": steps, "seed": seed, "device": device, "valid": valid, "start": start_from}
-    overrides = {name: value for name, value in given.items() if value is not None}
-    written = _run(images, output, _settings(config, overrides))
+
+
+def _tell(written: Path | None, weights_out: Path | None) -> None:
+    """Print where the weights are, after copying them to where they are wanted too."""
     if written is None:
         return
     if weights_out is not None and weights_out.resolve() != written.resolve():
@@ -77,25 +128,26 @@ def train_codec(
     typer.echo(written)
 
 
-def _settings(file: Path | None, overrides: dict[str, Any]) -> TrainConfig:
-    from miscomp.training.config import TrainConfig, load_config
+def _settings(file: Path | None, kind: type[ConfigT], given: dict[str, Any]) -> ConfigT:
+    """The settings of the file, if there is one, under those given on the command line."""
+    from miscomp.training.config import load_config
 
-    return load_config(file, overrides) if file is not None else TrainConfig(**overrides)
+    overrides = {name: value for name, value in given.items() if value is not None}
+    return load_config(file, kind, overrides) if file is not None else kind(**overrides)
 
 
-def _run(images: Path, output: Path, config: TrainConfig) -> Path | None:
+def _run(train: Callable[..., Path], config: LoopConfig) -> Path | None:
     """Train; the weights file, or none in a process that does not write.
 
     A signal that asks for the end leaves with the exit code that is usual for it, after a checkpoint.
     """
-    from miscomp.training.codec import train_codec as train
     from miscomp.training.loop import Stopped
     from miscomp.training.processes import open_accelerator
 
     accelerator = None
     with catching_signals() as caught, showing_training(caught) as around:
         try:
-            written = train(images, output, config, around=around)
+            written = train(around=around)
             accelerator = open_accelerator(config)
             return written if accelerator.is_main_process else None
         except Stopped as stopped:

@@ -7,29 +7,22 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import json
 from dataclasses import asdict, dataclass, fields
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import load
 
 from miscomp.codecs.frequencies import Frequencies, gaussian_frequencies
 from miscomp.codecs.lucid_entropy import HYPER_WIDTH
 from miscomp.codecs.lucid_integer import IntegerEntropy, State
 from miscomp.codecs.lucid_model import LucidConfig, LucidModel
+from miscomp.codecs.weight_files import check_wanted, read, shipped, to_bytes, write
 from miscomp.errors import WeightsError
-from miscomp.folders import replacing
 
 SHIPPED = "lucid.safetensors"
-MAX_FILE_BYTES = 64 * 2**20
-"""Far above any width that still is a small codec; a file beyond it is refused before it is read."""
 
-# One key only: safetensors writes several in random order, and equal weights must give equal bytes.
-_KEY = "miscomp"
 _ENTROPY = "entropy."
 _FREQUENCIES = "frequencies."
 _VALUES, _SIZES = _FREQUENCIES + "values", _FREQUENCIES + "sizes"
@@ -49,10 +42,7 @@ class LucidWeights:
 
 def shipped_weights() -> Path:
     """Where the package keeps its weights. Raises `WeightsError` for an installation without them."""
-    path = Path(str(resources.files("miscomp.codecs") / "assets" / SHIPPED))
-    if not path.is_file():
-        raise WeightsError(path, "the package's own weights are missing; install miscomp again")
-    return path
+    return shipped("miscomp.codecs", SHIPPED)
 
 
 def serialise(
@@ -75,18 +65,14 @@ def serialise(
     values, sizes = (frequencies or gaussian_frequencies()).flat()
     tensors[_VALUES], tensors[_SIZES] = torch.from_numpy(values).int(), torch.from_numpy(sizes).short()
     about = {"architecture": "lucid", "config": asdict(model.config)}
-    return save(dict(sorted(tensors.items())), metadata={_KEY: json.dumps(about, sort_keys=True)})
+    return to_bytes(tensors, about)
 
 
 def write_weights(
     model: LucidModel, path: Path, *, frequencies: Frequencies | None = None, dtype: torch.dtype = torch.float32
 ) -> str:
     """Write the weights atomically, replacing a file that exists; returns the file's SHA-256."""
-    content = serialise(model, frequencies=frequencies, dtype=dtype)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as partial:
-        partial.write_bytes(content)
-    return hashlib.sha256(content).hexdigest()
+    return write(path, serialise(model, frequencies=frequencies, dtype=dtype))
 
 
 def of_model(model: LucidModel) -> LucidWeights:
@@ -101,33 +87,12 @@ def read_weights(path: Path, *, sha256: str = "") -> LucidWeights:
     Raises `WeightsError` for a file that is missing, damaged, of another architecture, of another hash, or
     whose tensors do not have the shapes that its own widths ask for.
     """
+    file = read(path, of="lucid", sha256=sha256)
+    return _build(path, _config(path, file.about), file.tensors, file.sha256)
+
+
+def _config(path: Path, about: Any) -> LucidConfig:
     try:
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
-            raise WeightsError(path, f"has {size} bytes; weights of lucid have at most {MAX_FILE_BYTES}")
-        content = path.read_bytes()
-    except OSError as error:
-        raise WeightsError(path, f"cannot be read: {error}") from error
-    found = hashlib.sha256(content).hexdigest()
-    if sha256 and found != sha256:
-        raise WeightsError(path, f"has the SHA-256 {found}, expected {sha256}; install or fetch it again")
-    try:
-        tensors = load(content)
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise WeightsError(path, f"is not a whole safetensors file ({error}); fetch it again") from error
-    return _build(path, _config(path, _metadata(content)), tensors, found)
-
-
-def _metadata(content: bytes) -> dict[str, str]:
-    """The texts of a file that safetensors has read whole: its header is JSON behind its length (u64)."""
-    header: dict[str, Any] = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    metadata: dict[str, str] = header.get("__metadata__") or {}
-    return metadata
-
-
-def _config(path: Path, metadata: dict[str, str]) -> LucidConfig:
-    try:
-        about: Any = json.loads(metadata[_KEY])
         if about["architecture"] != "lucid":
             raise ValueError(f"architecture {about['architecture']!r}")
         values: dict[str, Any] = dict(about["config"])
@@ -148,15 +113,7 @@ def _build(where: object, config: LucidConfig, tensors: State, sha256: str) -> L
         model = LucidModel(config)
     floats = {name: tensor for name, tensor in tensors.items() if not name.startswith((_ENTROPY, _FREQUENCIES))}
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items() if not name.startswith(_ENTROPY)}
-    got = {name: tuple(tensor.shape) for name, tensor in floats.items()}
-    if wanted != got:
-        wrong = sorted(name for name in wanted.keys() | got.keys() if wanted.get(name) != got.get(name))[0]
-        raise WeightsError(
-            where, f"does not fit its own widths: {wrong} is {got.get(wrong)}, needed {wanted.get(wrong)}"
-        )
-    for name, tensor in floats.items():
-        if not tensor.is_floating_point() or not bool(torch.isfinite(tensor.float()).all()):
-            raise WeightsError(where, f"holds values in {name} that are not finite floats; fetch it again")
+    check_wanted(where, wanted, floats)
     entropy, frequencies = _integers(where, config, tensors)
     state = {name: tensor.float() for name, tensor in floats.items()}
     # Room for the entropy networks; not by to_empty, which imports sympy.

@@ -7,19 +7,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from miscomp.detect.cells import CELL, CellMaps, Map
 from miscomp.detect.change import ChangeMaps
 from miscomp.errors import UsageError
 from miscomp.images import Pixels
-from miscomp.records import Box
+from miscomp.records import Box, Evidence
+
+DEFAULT_DETECTOR = "fused"
+"""Name in `miscomp.detect.catalog` of the detector that an audit uses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectSettings:
     """What a user may set; saved beside every result."""
 
+    detector: str = DEFAULT_DETECTOR
+    """Name in `miscomp.detect.catalog`."""
     text: bool = True
     """Read text in both pictures (needs the extra `text`)."""
+    faces: str = ""
+    """Weights of a face detector, a file of the user's; without one faces are not looked for."""
+    face_embedding: str = ""
+    """Weights that tell faces apart, a file of the user's; only with `faces`."""
     per_megapixel: float = 10.0
     """Most findings per megapixel, best first; a picture always may have `at_least`."""
     at_least: int = 5
@@ -27,6 +39,8 @@ class DetectSettings:
     """Findings below this score are dropped."""
 
     def __post_init__(self) -> None:
+        if self.face_embedding and not self.faces:
+            raise UsageError("face_embedding needs faces: the weights of a face detector")
         if not (self.per_megapixel > 0 and math.isfinite(self.per_megapixel)):
             raise UsageError(f"per_megapixel must be positive and finite, got {self.per_megapixel}")
         if self.at_least < 0:
@@ -68,6 +82,53 @@ class Proposal:
     strength: float = 0.0
     """Orders the proposals of one source; larger first."""
     numbers: Mapping[str, float | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detection:
+    """One place where a detector says that meaning may have changed.
+
+    Detectors that answer the decision tree give the evidence of its nodes; others leave it out.
+    """
+
+    box: Box
+    score: float
+    """In [0, 1]; orders the detections of one detector, and is no probability."""
+    source: str
+    """What proposed the place: `object`, `text`, `learned` ..."""
+    category: str = ""
+    symbol: bool = False
+    note: str = ""
+    changed: Evidence | None = None
+    relevant: Evidence | None = None
+    suspicion: Evidence | None = None
+    expected: Evidence | None = None
+    category_evidence: Evidence | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Detections:
+    """What a detector says about one pair."""
+
+    found: tuple[Detection, ...]
+    """Best first; at most as many as the settings allow, none below their least score."""
+    heat: Map
+    """How surely each cell of 4 x 4 pixels belongs to a miscompression, [0, 1], (ceil(h / 4), ceil(w / 4))."""
+    change: npt.NDArray[np.uint8] | None = None
+    """Grey picture of visible change over cells (0 none, 255 certain), by those who measured it anyway."""
+    warnings: tuple[str, ...] = ()
+    """What was left out, in sentences."""
+
+
+class Detector(Protocol):
+    """Finds miscompressions in a pair; the same pair gives the same detections."""
+
+    version: str
+    """Changes whenever the same pair may give other detections."""
+
+    def __call__(self, original: Pixels, reconstruction: Pixels, settings: DetectSettings) -> Detections:
+        """Detections in two pictures (h, w, 3) uint8 sRGB; raises `SizeMismatch` for unequal sizes."""
+        ...
 
 
 class RelevanceSource(Protocol):

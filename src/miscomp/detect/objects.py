@@ -94,10 +94,13 @@ class ObjectSource:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
+        self.heat: Map = np.zeros((0, 0), np.float32)
+        """How strongly each cell of the last pair belongs to a distinct object that changed, [0, 1]."""
 
     def __call__(self, pair: PairInHand) -> list[Proposal]:
         """At most `limit` proposals, strongest first, that hardly overlap."""
         stack, relevance = _strengths(pair)
+        self.heat = stack.max(0)
         peaks = _peaks(stack)
         proposals: list[Proposal] = []
         taken: list[Box] = []

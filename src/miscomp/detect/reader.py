@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from miscomp.detect.words import Line, Quad, Word
+from miscomp.detect.recognise import STRIP_HEIGHT, Mark, Recogniser
+from miscomp.detect.strips import as_quad, moved, sides, straightened
+from miscomp.detect.words import Letter, Line, Quad, Word
 from miscomp.errors import MissingExtra
 from miscomp.images import Pixels
 from miscomp.records import Box
 
 _READABLE = 0.5
-_STRIP_HEIGHT = 48
-_STRIP_WIDTH = 48 * 50
+_STRIP_WIDTH = STRIP_HEIGHT * 50
 _VIEW_PIXELS = 1_200_000
 _VIEW_SIDE = 4096
 _MOST_ENLARGED = 1.5
@@ -61,6 +61,7 @@ class RapidReader:
             raise ValueError(f"threads must be >= 1, got {threads}")
         self._threads = threads
         self._engine: Any = None
+        self._marks: Recogniser | None = None
 
     def read(self, pixels: Pixels) -> list[Word]:
         """Every word in the picture, from top to bottom."""
@@ -81,18 +82,10 @@ class RapidReader:
 
     def read_region(self, pixels: Pixels, quad: Quad) -> tuple[Word, ...]:
         """The words within `quad`, in reading order; empty when nothing could be read."""
-        engine = self._ready()
-        result = engine(_strip(pixels, quad), use_det=False, use_cls=False, use_rec=True, return_word_box=True)
-        if not result.txts or not result.txts[0].strip():
-            return ()
-        text, layout = result.txts[0], result.word_results[0]
-        columns = [column for word in layout.word_cols for column in word]
-        centers = [(column + 0.5) / layout.line_txt_len for column in columns]
+        strip = straightened(pixels, quad, height=STRIP_HEIGHT, most=_STRIP_WIDTH)
+        marks = self._recogniser().read(np.ascontiguousarray(strip[:, :, ::-1]))
         size = (pixels.shape[1], pixels.shape[0])
-        return tuple(
-            Word(part, _part_box(quad, left, right, size=size), confidence)
-            for part, left, right, confidence in _split(text, centers, layout.confs)
-        )
+        return tuple(_word(part, quad, size) for part in _parted(_cells(marks)))
 
     def _search(self, pixels: Pixels, scale: float) -> list[Quad]:
         height, width = pixels.shape[:2]
@@ -105,44 +98,39 @@ class RapidReader:
         if boxes is None:
             return []
         ratio = np.array([width / size[0], height / size[1]])
-        return [_quad(np.asarray(corners, dtype=np.float64) * ratio) for corners in boxes]
+        return [as_quad(np.asarray(corners, dtype=np.float64) * ratio) for corners in boxes]
 
     def _ready(self) -> Any:
         if self._engine is None:
             self._engine = _load_engine(self._threads)
         return self._engine
 
-
-def moved(quad: Quad, dx: float, dy: float) -> Quad:
-    """The corners shifted by `dx` to the right and `dy` down, in pixels."""
-    a, b, c, d = ((x + dx, y + dy) for x, y in quad)
-    return (a, b, c, d)
-
-
-def grown(quad: Quad, margin: float) -> Quad:
-    """The corners moved outwards by `margin` pixels along and across the line."""
-    corners = np.array(quad)
-    along, across = corners[1] - corners[0], corners[3] - corners[0]
-    along = along * margin / max(float(np.hypot(*along)), 1.0)
-    across = across * margin / max(float(np.hypot(*across)), 1.0)
-    return _quad(np.add(corners, [-along - across, along - across, along + across, across - along]))
+    def _recogniser(self) -> Recogniser:
+        if self._marks is None:
+            self._marks = Recogniser(_model_files()["Rec"], threads=self._threads)
+        return self._marks
 
 
-def _load_engine(threads: int) -> Any:
-    """RapidOCR with explicit model files: without them it would look for a download."""
+def _model_files() -> dict[str, Path]:
+    """The models of RapidOCR's package: without explicit files it would look for a download."""
     try:
         import rapidocr  # type: ignore[import-not-found,unused-ignore]
     except ImportError as error:
         raise MissingExtra("rapidocr and onnxruntime", "text", "reading text") from error
-    folder = Path(rapidocr.__file__).parent / "models"
-    settings: dict[str, Any] = {}
-    for part, pattern in _MODELS.items():
-        files = sorted(folder.glob(pattern))
+    found = {part: sorted((Path(rapidocr.__file__).parent / "models").glob(_MODELS[part])) for part in _MODELS}
+    for part, files in found.items():
         if not files:
-            raise MissingExtra(f"rapidocr >= 3 with its own models ({pattern} was not found)", "text", "reading text")
-        settings[f"{part}.model_path"] = str(files[-1])
-    return rapidocr.RapidOCR(
-        params=settings
+            lacking = f"rapidocr >= 3 with its own models ({_MODELS[part]} was not found)"
+            raise MissingExtra(lacking, "text", "reading text")
+    return {part: files[-1] for part, files in found.items()}
+
+
+def _load_engine(threads: int) -> Any:
+    models = _model_files()
+    from rapidocr import RapidOCR
+
+    return RapidOCR(
+        params={f"{part}.model_path": str(file) for part, file in models.items()}
         | {
             "Global.log_level": "critical",
             "Global.max_side_len": 1 << 20,
@@ -180,60 +168,57 @@ def _starts(length: int) -> list[int]:
     return [round(k * (length - _TILE) / (count - 1)) for k in range(count)]
 
 
-def _quad(corners: NDArray[np.float64]) -> Quad:
-    a, b, c, d = ((float(x), float(y)) for x, y in corners)
-    return (a, b, c, d)
-
-
-def _sides(quad: Quad) -> tuple[float, float]:
-    """Length along the line and across it, in pixels, at least 1."""
-    a, b, c, d = quad
-    return max(math.dist(a, b), math.dist(d, c), 1.0), max(math.dist(a, d), math.dist(b, c), 1.0)
-
-
 def _orientations(quad: Quad) -> list[Quad]:
     """Ways to read a line: a tall one is read downwards or upwards."""
-    along, across = _sides(quad)
+    along, across = sides(quad)
     if across < 1.5 * along:
         return [quad]
     a, b, c, d = quad
     return [(b, c, d, a), (d, a, b, c)]
 
 
-def _strip(pixels: Pixels, quad: Quad) -> NDArray[np.uint8]:
-    """The line straightened to the height that the model reads, blue first."""
-    import cv2
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """A mark and its extent along the line, 0 to 1."""
 
-    along, across = _sides(quad)
-    width, height = max(round(along), 1), max(round(across), 1)
-    target = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
-    transform = cv2.getPerspectiveTransform(np.array(quad, np.float32), target)
-    flat = cv2.warpPerspective(
-        pixels, transform, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-    )
-    size = (min(max(round(width * _STRIP_HEIGHT / height), 8), _STRIP_WIDTH), _STRIP_HEIGHT)
-    method = cv2.INTER_AREA if height > _STRIP_HEIGHT else cv2.INTER_CUBIC
-    strip = cv2.resize(flat, size, interpolation=method)
-    return np.ascontiguousarray(strip[:, :, ::-1], dtype=np.uint8)
+    mark: Mark
+    left: float
+    right: float
 
 
-def _split(text: str, centers: Sequence[float], confidences: Sequence[float]) -> list[tuple[str, float, float, float]]:
-    """Words of a line with their extent along it (0 to 1) and mean confidence.
-
-    `centers` has one place per letter without spaces, `confidences` one per letter with spaces.
-    """
-    letters = [(c, conf) for c, conf in zip(text, confidences, strict=True) if not c.isspace()]
+def _cells(marks: Sequence[Mark]) -> list[_Cell]:
+    """Each mark reaches halfway to its neighbours, but not further than letters of this line usually do."""
+    letters = [mark for mark in marks if not mark.char.isspace()]
+    centers = [mark.center for mark in letters]
     edges = [0.0, *((a + b) / 2 for a, b in pairwise(centers)), 1.0]
     pitch = float(np.median(np.diff(centers))) if len(centers) > 1 else 1.0
-    parts, first = [], 0
-    for word in text.split():
-        last = first + len(word) - 1
-        left = max(edges[first], centers[first] - _LETTER * pitch)
-        right = min(edges[last + 1], centers[last] + _LETTER * pitch)
-        confidence = round(float(np.mean([conf for _, conf in letters[first : last + 1]])), 3)
-        parts.append((word, left, right, confidence))
-        first = last + 1
-    return parts
+    extent = {
+        id(mark): (max(edges[k], mark.center - _LETTER * pitch), min(edges[k + 1], mark.center + _LETTER * pitch))
+        for k, mark in enumerate(letters)
+    }
+    return [_Cell(mark, *extent.get(id(mark), (mark.center, mark.center))) for mark in marks]
+
+
+def _parted(cells: Sequence[_Cell]) -> list[list[_Cell]]:
+    """The cells of every word."""
+    words: list[list[_Cell]] = [[]]
+    for cell in cells:
+        if cell.mark.char.isspace():
+            words.append([])
+        else:
+            words[-1].append(cell)
+    return [word for word in words if word]
+
+
+def _word(cells: Sequence[_Cell], quad: Quad, size: tuple[int, int]) -> Word:
+    text = "".join(cell.mark.char for cell in cells)
+    box = _part_box(quad, cells[0].left, cells[-1].right, size=size)
+    confidence = round(float(np.mean([cell.mark.confidence for cell in cells])), 3)
+    letters = tuple(
+        Letter(c.mark.char, _part_box(quad, c.left, c.right, size=size), c.mark.confidence, c.mark.rivals)
+        for c in cells
+    )
+    return Word(text, box, confidence, letters)
 
 
 def _part_box(quad: Quad, left: float, right: float, *, size: tuple[int, int]) -> Box:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from miscomp.codecs.catalog import CODECS
 from miscomp.evaluate.published import PublishedCurve
 from miscomp.evaluate.results import Curve, DriftPoint, Point
-from miscomp.folders import replacing
+from miscomp.report.plots import plot, save_plot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 Metric = Literal["psnr", "ms-ssim"]
 
@@ -24,21 +21,8 @@ _COLOURS = ("#5b6770", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#0066b3", "#
 """By place in the registry of codecs, so that a codec keeps its colour from plot to plot; told apart by the
 colour-blind too."""
 _MARKERS = "so^Dv*PX"
+_SIZE = (8.4, 5.4)
 _DASHES = ((6, 2), (2, 1.6), (7, 2, 1.5, 2), (4, 1.5, 1.5, 1.5, 1.5, 1.5))
-_INK, _PALE, _GRID = "#22272b", "#5f6a72", "#e3e7ea"
-_STYLE: Mapping[Any, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 10.5,
-    "figure.constrained_layout.h_pad": 0.1,
-    "figure.constrained_layout.w_pad": 0.14,
-    "svg.hashsalt": "miscomp",
-    "svg.fonttype": "path",
-    "axes.edgecolor": "#9aa4ab",
-    "axes.labelcolor": _INK,
-    "text.color": _INK,
-    "xtick.color": _PALE,
-    "ytick.color": _PALE,
-}
 _LABELS = {
     "psnr": ("Rate and PSNR", "PSNR (dB, mean of images)"),
     "ms-ssim": ("Rate and MS-SSIM", "MS-SSIM (dB, of the mean of images)"),
@@ -56,7 +40,7 @@ def draw_curves(curves: Sequence[Curve], published: Sequence[PublishedCurve], me
         return
     title, label = _LABELS[metric]
     subtitle = f"{_images(curves[0].images)}; real bits of whole files{'; dashed: as published' if published else ''}"
-    with _figure(title, subtitle) as (figure, axes):
+    with plot(title, _SIZE, subtitle=subtitle) as (figure, axes):
         end = 1.06 * max(bpp for _, points in measured for bpp, _ in points)
         heights = [height for _, points in measured for _, height in points]
         pad = 0.07 * (max(heights) - min(heights)) or 0.5
@@ -72,7 +56,7 @@ def draw_curves(curves: Sequence[Curve], published: Sequence[PublishedCurve], me
             [handles[place] for place in order], [labels[place] for place in order], loc="lower right", frameon=True,
             facecolor="white", edgecolor="none", framealpha=0.9, handlelength=2.6, labelspacing=0.45,
         )  # fmt: skip
-        _save(figure, stem)
+        save_plot(figure, stem)
 
 
 def draw_drift(drift: Sequence[DriftPoint], stem: Path) -> None:
@@ -84,7 +68,7 @@ def draw_drift(drift: Sequence[DriftPoint], stem: Path) -> None:
     if not lines:
         return
     subtitle = f"{_images(drift[0].bpp.n)}; PSNR to the original after compressing again and again at one quality"
-    with _figure("Drift over generations", subtitle) as (figure, axes):
+    with plot("Drift over generations", _SIZE, subtitle=subtitle) as (figure, axes):
         named: set[str] = set()
         for (codec, _), points in lines.items():
             colour, marker = _look(codec)
@@ -96,7 +80,7 @@ def draw_drift(drift: Sequence[DriftPoint], stem: Path) -> None:
         axes.set(xlim=(0.8, last + max(0.4, 0.09 * last)), xlabel="Generation", ylabel="PSNR (dB, mean of images)")
         axes.set_xticks(range(1, last + 1, max(1, last // 8)))
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, borderaxespad=0)
-        _save(figure, stem)
+        save_plot(figure, stem)
 
 
 def _images(count: int) -> str:
@@ -138,31 +122,3 @@ def _draw_published(axes: Axes, published: Sequence[PublishedCurve], metric: Met
 def _look(codec: str) -> tuple[str, str]:
     place = CODECS.names.index(codec)
     return _COLOURS[place % len(_COLOURS)], _MARKERS[place % len(_MARKERS)]
-
-
-@contextmanager
-def _figure(title: str, subtitle: str) -> Iterator[tuple[Figure, Axes]]:
-    # Imported here because it is an extra. No pyplot: it would hold the figure and choose a window system.
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    with rc_context(dict(_STYLE)):
-        figure = Figure(figsize=(8.4, 5.4), layout="constrained")
-        axes = figure.subplots()
-        axes.set_title(title, loc="left", fontsize=14, fontweight="bold", pad=24)
-        axes.annotate(subtitle, (0, 1), (0, 9), "axes fraction", textcoords="offset points", color=_PALE, fontsize=9.5)
-        axes.grid(color=_GRID, lw=0.8)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(length=0, pad=6)
-        yield figure, axes
-
-
-def _save(figure: Figure, stem: Path) -> None:
-    """Write both kinds in one step each, without date or version of the library in them."""
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
-        content = io.BytesIO()
-        figure.savefig(content, format=kind, dpi=160, metadata=metadata)
-        with replacing(stem.with_name(f"{stem.name}.{kind}")) as partial:
-            partial.write_bytes(content.getvalue())

@@ -46,6 +46,25 @@ def ssim(original: Pixels, reconstruction: Pixels) -> float:
     return float(whole.mean())
 
 
+def ssim_map(original: Pixels, reconstruction: Pixels) -> Plane:
+    """SSIM around every pixel, (h, w), mean of the channels, 1 where the two are equal; mirrored at the borders.
+
+    Raises `SizeMismatch`.
+    """
+    check_pair(original, reconstruction)
+    height, width = original.shape[:2]
+    edge = WINDOW // 2
+    rows = max(3 * WINDOW, _STRIP_VALUES // (3 * width))
+    out: Plane = np.empty((height, width), dtype=np.float32)
+    sides = ((edge, edge), (edge, edge), (0, 0))
+    padded = [np.pad(pixels, sides, mode="symmetric") for pixels in (original, reconstruction)]
+    for top in range(0, height, rows):
+        strip = slice(top, min(top + rows, height) + 2 * edge)
+        whole, _ = _maps(padded[0][strip].astype(np.float32), padded[1][strip].astype(np.float32), WINDOW)
+        out[top : top + rows] = whole.mean(2)
+    return out
+
+
 def ms_ssim(original: Pixels, reconstruction: Pixels) -> float | None:
     """Mean MS-SSIM in [0, 1], 1 for identical pixels; none for a side below `MS_MIN_SIDE`.
 

@@ -13,6 +13,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from miscomp.detect.faces import note_with, note_without
+from miscomp.detect.standing import standing_of
 from miscomp.folders import write_text
 from miscomp.report import wording
 from miscomp.report.items import CROPS_PER_PAGE, CROPS_PER_PAIR, Item, details_of, group, index_of, make_items, score
@@ -93,9 +95,10 @@ def _render(run: Run, items: Sequence[Item], store: PictureStore, details: Seque
         "crops_per_page": CROPS_PER_PAGE,
         "categories": [c.value for c in Category],
         "category_words": wording.CATEGORY_WORDS,
-        "limits": wording.LIMITS,
+        "limits": (*wording.LIMITS, *_about_faces(run)),
         "questions": wording.QUESTIONS,
         "score": score,
+        "standing": standing_of(run.detector),
         "details": [Markup(text) for text in details],
         "index": Markup(embedded_json(index)),
         "style": Markup(_asset("report.css") + _asset("viewer.css")),
@@ -103,6 +106,12 @@ def _render(run: Run, items: Sequence[Item], store: PictureStore, details: Seque
         "policy": _policy(script, store.beside),
     }
     return _environment().get_template("report.html.j2").render(context)
+
+
+def _about_faces(run: Run) -> tuple[str, ...]:
+    """Whether faces were looked for; nothing where the run's settings do not know of faces."""
+    given = run.settings.get("detect.faces")
+    return () if given is None else (note_with() if given else note_without(),)
 
 
 def _viewed(items: Sequence[Item]) -> list[int]:

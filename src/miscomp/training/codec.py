@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from miscomp.codecs.lucid_model import PATCH, LucidConfig, LucidModel
 from miscomp.codecs.lucid_weights import read_weights, write_weights
-from miscomp.errors import UsageError, WeightsError
-from miscomp.folders import ResultsFolder
+from miscomp.errors import WeightsError
 from miscomp.images import Picture, list_images, read
+from miscomp.training.beginning import described, owned
 from miscomp.training.calibration import Fit
 from miscomp.training.checkpoint import CHECKPOINT, read_checkpoint
 from miscomp.training.config import TrainConfig
@@ -52,50 +50,26 @@ def train_codec(
         [picture.pixels for picture in pictures], crop=config.crop, batch_size=config.batch_size, seed=config.seed
     )
     loss = RateDistortion(lmbda_low=config.lmbda_low, lmbda_high=config.lmbda_high)
-    about: dict[str, Any] = {"training_data": {"folder": str(photographs), **_described(pictures)}}
+    about: dict[str, Any] = {"training_data": {"folder": str(photographs), **described(pictures)}}
     validate = None
     if config.valid:
         judged = [read(file) for file in list_images(Path(config.valid))]
         validate = _validation(judged, loss, folder, config)
-        about["validation_data"] = {"folder": config.valid, **_described(judged)}
+        about["validation_data"] = {"folder": config.valid, **described(judged)}
     model = _beginning(config, source, widths)
     # Opened last: what is wrong with the request shows before several processes wait for each other.
     if not open_accelerator(config).is_main_process:
         around = Surroundings(stop=around.stop)
     around.talk(f"{len(source)} of {len(pictures)} pictures in {photographs} are used, on {config.device}")
     around = replace(around, validate=validate, about=about)
-    with _owned(folder, config):
+    with owned(folder, config, weights=WEIGHTS):
         train(model, loss, source, config, folder, around=around)
         return _finish(folder, model.config, source, config, around)
-
-
-@dataclass(frozen=True, slots=True)
-class _Run(ResultsFolder):
-    kind: ClassVar[str] = "training run"
-
-
-@contextmanager
-def _owned(folder: Path, config: TrainConfig) -> Iterator[None]:
-    """Keep other runs out of the folder, in the process that writes; it must hold no weights of another origin."""
-    if not open_accelerator(config).is_main_process:
-        yield
-        return
-    with _Run(folder).owned():
-        if (folder / WEIGHTS).exists() and not (folder / CHECKPOINT).exists():
-            problem = f"{folder / WEIGHTS} exists, without a checkpoint that it could be of"
-            raise UsageError(f"{problem}; move it away, or choose another folder with -o")
-        yield
 
 
 def _validation(pictures: Sequence[Picture], loss: Loss, folder: Path, config: TrainConfig) -> Validation:
     judged_by = f"{config.lmbda_low} {config.lmbda_high}"
     return Validation(pictures, loss, folder / RECONSTRUCTIONS, count=config.valid_pictures, judged_by=judged_by)
-
-
-def _described(pictures: Sequence[Picture]) -> dict[str, Any]:
-    """How many pictures, and one hash over all: SHA-256 of the files' SHA-1 in hex, in the order of their names."""
-    hashes = "".join(picture.image_sha1 for picture in pictures)
-    return {"pictures": len(pictures), "sha256": hashlib.sha256(hashes.encode("ascii")).hexdigest()}
 
 
 def _beginning(config: TrainConfig, source: CropSource, widths: LucidConfig | None) -> LucidModel:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from miscomp.training.checkpoint import CHECKPOINT, Learner, resume
-from miscomp.training.config import TrainConfig
+from miscomp.training.config import LoopConfig
 from miscomp.training.ema import Average
 from miscomp.training.losses import Loss
+from miscomp.training.prefetch import Batches
 from miscomp.training.processes import agree, check_agreed, open_accelerator
 from miscomp.training.request import check_request, request_of
 from miscomp.training.runfolder import RunFolder, Surroundings
@@ -21,14 +22,6 @@ from miscomp.training.schedule import learning_rate_factor
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
-
-
-class Batches(Protocol):
-    """A source of batches that depends on the step alone."""
-
-    def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Images (b, 3, h, w) in [0, 1] and qualities, in the shape that the model takes."""
-        ...
 
 
 class Stopped(Exception):
@@ -43,7 +36,7 @@ def train(
     model: nn.Module,
     loss: Loss,
     batches: Batches,
-    config: TrainConfig,
+    config: LoopConfig,
     folder: Path,
     *,
     around: Surroundings | None = None,
@@ -90,7 +83,7 @@ def train(
 class _Stepper:
     """Takes single steps: a batch, its loss, the gradient, the optimizer, the average."""
 
-    def __init__(self, accelerator: Accelerator, learner: Learner, loss: Loss, config: TrainConfig) -> None:
+    def __init__(self, accelerator: Accelerator, learner: Learner, loss: Loss, config: LoopConfig) -> None:
         self._accelerator = accelerator
         self._learner = learner
         self._loss = loss

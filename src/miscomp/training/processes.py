@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import torch
 
 from miscomp.errors import MissingExtra, UsageError
-from miscomp.training.config import TrainConfig
+from miscomp.training.config import LoopConfig
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
 
-def open_accelerator(config: TrainConfig) -> Accelerator:
+def open_accelerator(config: LoopConfig) -> Accelerator:
     """The process's place in the run; asked again, it is the same place.
 
     Raises `UsageError` for a device or precision that is not there, or another than this process began with,

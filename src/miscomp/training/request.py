@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from miscomp.errors import UsageError
-from miscomp.training.config import TrainConfig
+from miscomp.training.config import LoopConfig
 from miscomp.training.schedule import learning_rate_factor
 
 FREE = frozenset(
@@ -18,7 +18,7 @@ FREE = frozenset(
 """Settings that may change while a run goes on: they do not touch the steps that were taken."""
 
 
-def request_of(config: TrainConfig, about: Mapping[str, Any], *, processes: int) -> dict[str, Any]:
+def request_of(config: LoopConfig, about: Mapping[str, Any], *, processes: int) -> dict[str, Any]:
     """What decides a run's steps, as JSON has it: settings, training data without their place, processes."""
     data = {name: value for name, value in about.get("training_data", {}).items() if name != "folder"}
     settings = {name: value for name, value in asdict(config).items() if name not in FREE}
@@ -28,7 +28,7 @@ def request_of(config: TrainConfig, about: Mapping[str, Any], *, processes: int)
 
 
 def check_request(
-    path: Path, saved: Mapping[str, Any], asked: Mapping[str, Any], config: TrainConfig, step: int
+    path: Path, saved: Mapping[str, Any], asked: Mapping[str, Any], config: LoopConfig, step: int
 ) -> None:
     """Raise `UsageError` where a checkpoint after `step` was asked for something else than `asked`.
 

@@ -15,7 +15,7 @@ from torch import nn
 from miscomp.errors import WeightsError
 from miscomp.folders import package_version, write_text
 from miscomp.training.checkpoint import CHECKPOINT, Learner, Place, save_checkpoint, write_state
-from miscomp.training.config import TrainConfig
+from miscomp.training.config import LoopConfig
 from miscomp.training.curves import write_curves
 from miscomp.training.runlog import StepLog, StepTable, in_words
 
@@ -71,7 +71,7 @@ class Surroundings:
 class RunFolder:
     """Keeps a run's files up to date. Only one process of a run has one."""
 
-    def __init__(self, folder: Path, learner: Learner, config: TrainConfig, around: Surroundings, place: Place) -> None:
+    def __init__(self, folder: Path, learner: Learner, config: LoopConfig, around: Surroundings, place: Place) -> None:
         self._folder = folder
         self._learner = learner
         self._config = config

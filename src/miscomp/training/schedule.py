@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from miscomp.training.config import TrainConfig
+from miscomp.training.config import LoopConfig
 
 
-def learning_rate_factor(step: int, config: TrainConfig) -> float:
+def learning_rate_factor(step: int, config: LoopConfig) -> float:
     """Share of the learning rate at `step`: warm-up, constant between drops, linear decay to zero."""
     if step < config.warmup:
         return (step + 1) / config.warmup

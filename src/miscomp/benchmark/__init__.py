@@ -1,0 +1,1 @@
+"""How well detectors find known miscompressions, and how often they cry wolf."""

@@ -1,0 +1,1 @@
+"""Known miscompressions: changes of meaning made in photographs, coded, and written down with their places."""
