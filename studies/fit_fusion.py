@@ -11,6 +11,7 @@ of that rate come again with their fine texture drawn anew, as generative codecs
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,7 +30,7 @@ from miscomp.detect.remember import RememberingReader
 from miscomp.detect.rules import best
 from miscomp.folders import write_text
 from miscomp.images import read
-from miscomp.pairset import CONTROL, PLANTED, LabelledPair, read_pair_set
+from miscomp.pairset import CONTROL, NATURAL, PLANTED, LabelledPair, read_pair_set
 from miscomp.records import is_hit
 from miscomp.training.plants import redraw_texture
 
@@ -59,7 +60,9 @@ def main() -> None:
         "places_that_hit": int(wanted.sum()),
         "false_alarms_per_megapixel": false_alarms(found, fusion),
         "control_megapixels": round(sum(megapixels(pair) for pair, _ in found if pair.row.source == CONTROL), 3),
-        "pictures": len({pair.row.filename for pair, _ in found}),
+        "photographs": sorted({pair.row.filename for pair, _ in found}),
+        "controls": sorted({pair.row.model for pair, _ in found if pair.row.source == CONTROL}),
+        "network_sha256": hashlib.sha256(arguments.network.read_bytes()).hexdigest(),
     }
     write_text(arguments.output, json.dumps(record, indent=2) + "\n")
     print(json.dumps(record, indent=2))
@@ -97,6 +100,9 @@ def examples(found: Found) -> tuple[Values, npt.NDArray[np.bool_]]:
 def judged(pair: LabelledPair, candidate: Candidate) -> bool | None:
     """Whether a place is a miscompression; none where that is not known."""
     box = candidate.detection.box
+    if pair.row.source == NATURAL:
+        # Their truth is what the reader read.
+        return None
     if any(is_hit(box, label.box) for label in pair.labels):
         return True
     if any(is_hit(box, negative.box) for negative in pair.negatives) or pair.row.source == CONTROL:
@@ -137,7 +143,7 @@ def found_in(candidates: Sequence[Candidate], fusion: Fusion) -> list[float]:
     from dataclasses import replace
 
     scored = [replace(one.detection, score=fusion.score(one.features)) for one in candidates]
-    return [detection.score for detection in best(scored, len(scored))]
+    return [detection.score for detection in best(scored, len(scored), take_over=True)]
 
 
 def megapixels(pair: LabelledPair) -> float:

@@ -17,6 +17,7 @@ from typing import TypeVar
 from miscomp.errors import TableError
 from miscomp.records import Annotation, ImageRow, ModelRow, Plant
 from miscomp.tables import read
+from miscomp.taxonomy import Origin
 
 PLANTED = "planted"
 """`ImageRow.source` of a pair whose reconstruction was made from a changed picture."""
@@ -56,8 +57,11 @@ class PairSet:
 
 
 def model_folder(model: str) -> str:
-    """A model's name as a folder's: whatever is not a letter, a digit or one of `._@-` becomes `_`."""
-    return _UNSAFE.sub("_", model)
+    """A model's name as a folder's: whatever is not a letter, a digit or one of `._@-` becomes `_`.
+
+    So does a dot at the beginning, which could lead out of the folder or hide it.
+    """
+    return re.sub(r"^\.+", "_", _UNSAFE.sub("_", model))
 
 
 def original_path(folder: Path, filename: str) -> Path:
@@ -77,14 +81,12 @@ def read_pair_set(folder: Path) -> PairSet:
     file name leads out of the folder.
     """
     rows = read(folder / IMAGES, ImageRow)
-    known = {(row.image_sha1, row.model) for row in rows}
+    known = _checked(folder / IMAGES, rows)
     labels = _grouped(folder / ANNOTATIONS, read(folder / ANNOTATIONS, Annotation), known)
     negatives = _grouped(folder / NEGATIVES, _optional(folder / NEGATIVES, Annotation), known)
     plants = _grouped(folder / PLANTS, _optional(folder / PLANTS, Plant), known)
     pairs = []
-    for number, row in enumerate(rows, 1):
-        if Path(row.filename).name != row.filename or row.filename in ("", ".", ".."):
-            raise TableError(folder / IMAGES, f"record {number}: {row.filename!r} is no file name")
+    for row in rows:
         key = (row.image_sha1, row.model)
         pairs.append(
             LabelledPair(
@@ -100,6 +102,23 @@ def read_pair_set(folder: Path) -> PairSet:
     return PairSet(folder=folder, pairs=tuple(pairs), models=models)
 
 
+def _checked(path: Path, rows: Sequence[ImageRow]) -> dict[tuple[str, str], ImageRow]:
+    """The pairs by what labels name them by. Raises `TableError` for file names that lead elsewhere and for twins."""
+    known: dict[tuple[str, str], ImageRow] = {}
+    places: set[Path] = set()
+    for number, row in enumerate(rows, 1):
+        if Path(row.filename).name != row.filename or row.filename in ("", ".", "..") or "\0" in row.filename:
+            raise TableError(path, f"record {number}: {row.filename!r} is no file name")
+        pair, place = (row.image_sha1, row.model), reconstruction_path(path.parent, row.model, row.filename)
+        if pair in known:
+            raise TableError(path, f"record {number}: the pair of {row.filename} and {row.model} stands there twice")
+        if place in places:
+            raise TableError(path, f"record {number}: {row.filename} and {row.model} share a file with another pair")
+        known[pair] = row
+        places.add(place)
+    return known
+
+
 Row = TypeVar("Row", Annotation, Plant)
 Optional = TypeVar("Optional", Annotation, Plant, ModelRow)
 
@@ -108,11 +127,30 @@ def _optional(path: Path, record: type[Optional]) -> list[Optional]:
     return read(path, record) if path.exists() else []
 
 
-def _grouped(path: Path, rows: Sequence[Row], known: set[tuple[str, str]]) -> dict[tuple[str, str], tuple[Row, ...]]:
+def _grouped(
+    path: Path, rows: Sequence[Row], known: Mapping[tuple[str, str], ImageRow]
+) -> dict[tuple[str, str], tuple[Row, ...]]:
     groups: dict[tuple[str, str], list[Row]] = {}
+    seen: set[tuple[str, ...]] = set()
     for number, row in enumerate(rows, 1):
-        pair = (row.image_sha1, row.model)
+        pair: tuple[str, str] = (row.image_sha1, row.model)
         if pair not in known:
             raise TableError(path, f"record {number}: {row.id} is of a pair that {IMAGES} does not have")
+        key = (*pair, row.id, row.labeler if isinstance(row, Annotation) else row.kind)
+        if key in seen:
+            raise TableError(path, f"record {number}: {row.id} stands there twice; leave one out")
+        seen.add(key)
+        if isinstance(row, Annotation):
+            _check_label(path, number, row, known[pair])
         groups.setdefault(pair, []).append(row)
     return {pair: tuple(group) for pair, group in groups.items()}
+
+
+def _check_label(path: Path, number: int, label: Annotation, pair: ImageRow) -> None:
+    """Raise `TableError` for a box outside its picture, and for what a detector found: that is no truth."""
+    try:
+        label.box.check_inside(pair.width, pair.height)
+    except ValueError as error:
+        raise TableError(path, f"record {number}: {error}") from error
+    if label.origin == Origin.DETECTOR:
+        raise TableError(path, f"record {number}: {label.id} was found by a detector; labels are truth, or by people")

@@ -30,7 +30,7 @@ from miscomp.taxonomy import Category
 SHA1 = "0123456789" * 4
 CENTER = (100, 90)
 PLACE = around(CENTER, 24)
-RULES = partial(DetectSettings, detector="rules")
+RULES = partial(DetectSettings, detector="rules", minimum_score=0.25)
 """The other detectors have tests of their own."""
 
 NO_TEXT = RULES(text=False)

@@ -12,11 +12,12 @@ from planted import BLUE, lawn, with_disc
 from scripted import ScriptedReader, line
 from tiny_network import noise, tiny_weights
 
-from miscomp.detect.base import DetectSettings, PairInHand, Proposal
+from miscomp.detect.base import Detection, DetectSettings, PairInHand, Proposal
 from miscomp.detect.catalog import DETECTORS, open_detector
-from miscomp.detect.fused import FEATURES, FusedDetector, Fusion, log_odds, shipped_fusion
+from miscomp.detect.fused import ALONE, FEATURES, FusedDetector, Fusion, log_odds, shipped_fusion
 from miscomp.detect.learned import LearnedDetector
-from miscomp.detect.rules import RulesDetector
+from miscomp.detect.learned_weights import shipped_network
+from miscomp.detect.rules import RulesDetector, best
 from miscomp.errors import SizeMismatch
 from miscomp.records import Box
 
@@ -43,6 +44,16 @@ def test_the_score_is_logistic_in_the_weighted_log_odds() -> None:
     total = -4 + 0.5 * log_odds(0.7) + 0.25 * log_odds(0.2)
     found = one.score({**NOTHING, "network": 0.7, "rules": 0.2})
     assert found == pytest.approx(1 / (1 + np.exp(-total)))
+
+
+@pytest.mark.parametrize("name", ["reading", "face"])
+def test_a_surely_changed_word_or_face_is_reported_though_the_network_sees_nothing(name: str) -> None:
+    assert shipped_fusion().score({**NOTHING, name: 1.0}) >= DetectSettings().minimum_score + 0.1
+
+
+def test_the_version_changes_with_the_fusion() -> None:
+    assert detector(fusion(rules=1.0)).version != detector(fusion(rules=0.9)).version
+    assert detector(fusion(rules=1.0)).version == detector(fusion(rules=1.0)).version
 
 
 @pytest.mark.parametrize("name", FEATURES)
@@ -99,6 +110,14 @@ def test_another_source_proposes_places_too() -> None:
     assert found[0].score == pytest.approx(fusion(face=1.0).score({**NOTHING, "face": 0.9}), abs=1e-4)
 
 
+def test_a_word_takes_over_the_score_of_a_place_that_it_covers() -> None:
+    word = Detection(box=Box(10, 10, 40, 20), score=0.1, source="text", note="EXIT became WENT")
+    place = Detection(box=Box(12, 8, 30, 20), score=0.8, source="learned")
+    other = Detection(box=Box(100, 100, 30, 20), score=0.5, source="learned")
+    first, second = best([place, other, word], 9, take_over=True)
+    assert (first.source, first.score, first.note) == ("text", 0.8, word.note) and second == other
+
+
 def test_equal_pictures_have_no_detections_and_unequal_sizes_are_refused() -> None:
     a = lawn()
     assert detector(fusion(rules=1.0))(a, a.copy(), ALL).found == ()
@@ -120,5 +139,15 @@ def test_every_registered_detector_opens_and_names_its_version() -> None:
 
 def test_the_shipped_fusion_says_what_it_was_fitted_on() -> None:
     about = json.loads((resources.files("miscomp.detect") / "assets" / "fused.json").read_text(encoding="utf-8"))
-    assert about["places_that_hit"] > 100 and about["pictures"] > 10
+    assert about["places_that_hit"] > 100 and len(about["photographs"]) > 10
+    assert about["network_sha256"] == shipped_network().sha256
     assert shipped_fusion().weights["network"] > 0
+
+
+def test_where_texture_was_drawn_anew_the_rules_have_the_word() -> None:
+    one = fusion(network=1.0)
+    features = {**NOTHING, "network": 0.9, "rules": 0.3}
+    plain, anew = one.score(features, 0.0), one.score(features, 1.0)
+    assert plain == one.score(features) and plain > 0.9
+    assert anew == 0.3 and one.score({**features, ALONE: 0.2}, 1.0) == 0.2
+    assert one.score(features, 0.5) == pytest.approx((plain + anew) / 2)

@@ -60,7 +60,7 @@ class Controls:
     """Per megapixel, at the threshold."""
 
 
-Namer = Callable[[LabelledPair, Annotation], str]
+Namer = Callable[[LabelledPair, Annotation | None], str]
 
 
 def _binned(value: float, borders: Sequence[float], unit: str = "") -> str:
@@ -72,35 +72,35 @@ def _binned(value: float, borders: Sequence[float], unit: str = "") -> str:
     return f"{borders[k - 1]:g} to {borders[k]:g}{unit}"
 
 
-def _kind(pair: LabelledPair, label: Annotation) -> str:
-    plant = pair.plants.get(label.id)
+def _kind(pair: LabelledPair, label: Annotation | None) -> str:
+    plant = pair.plants.get(label.id) if label else None
     return plant.kind if plant else UNKNOWN
 
 
-def _category(pair: LabelledPair, label: Annotation) -> str:
-    return label.categories[0].value if label.categories else UNKNOWN
+def _category(pair: LabelledPair, label: Annotation | None) -> str:
+    return label.categories[0].value if label and label.categories else UNKNOWN
 
 
-def _strength(pair: LabelledPair, label: Annotation) -> str:
-    plant = pair.plants.get(label.id)
+def _strength(pair: LabelledPair, label: Annotation | None) -> str:
+    plant = pair.plants.get(label.id) if label else None
     if plant is None:
         return UNKNOWN
     top = next((border for border in STRENGTHS if plant.strength <= border), 1.0)
     return f"up to {top:g}"
 
 
-def _size(pair: LabelledPair, label: Annotation) -> str:
-    return _binned(math.sqrt(label.box.area), SIZES, " px")
+def _size(pair: LabelledPair, label: Annotation | None) -> str:
+    return _binned(math.sqrt(label.box.area), SIZES, " px") if label else UNKNOWN
 
 
-def _rate(pair: LabelledPair, label: Annotation) -> str:
+def _rate(pair: LabelledPair, label: Annotation | None) -> str:
     return UNKNOWN if pair.row.bpp is None else _binned(pair.row.bpp, RATES, " bpp")
 
 
 def namers(models: Mapping[str, ModelRow]) -> dict[str, Namer]:
     """By what labels are grouped, and the name of a label's group."""
 
-    def codec(pair: LabelledPair, label: Annotation) -> str:
+    def codec(pair: LabelledPair, label: Annotation | None) -> str:
         row = models.get(pair.row.model)
         return row.codec if row else pair.row.model
 
@@ -134,11 +134,14 @@ def by_group(tally: Tally, draws: Floats, threshold: float, models: Mapping[str,
     found = []
     for by, namer in namers(models).items():
         names = np.array([namer(*one) for one in labels], dtype=np.str_)
+        # A rate or a codec is the pair's: those without labels belong to a group too.
+        wholes = [namer(pair, None) for pair in cases.pairs] if by in _OF_PAIRS else []
         different = sorted(set(names.tolist()), key=lambda name: _order(by, name))
         for name in different if different != [UNKNOWN] else ():
             member: Flags = names == name
             sources = len(np.unique(cases.label_source[member]))
-            precision = float(_precision(tally, draws[:1], member, whole_pairs=by in _OF_PAIRS)[0])
+            within: Flags | None = np.array([one == name for one in wholes]) if wholes else None
+            precision = float(_precision(tally, draws[:1], member, within=within)[0])
             recall = figure(recall_of(tally, draws, hit, member), sources)
             found.append(
                 Group(
@@ -153,18 +156,16 @@ def by_group(tally: Tally, draws: Floats, threshold: float, models: Mapping[str,
     return tuple(found)
 
 
-def _precision(tally: Tally, draws: Floats, member: Flags, *, whole_pairs: bool) -> Floats:
+def _precision(tally: Tally, draws: Floats, member: Flags, *, within: Flags | None) -> Floats:
     """Average precision on the labels of a group; hits of other labels are left out.
 
-    For groups of whole pairs the false findings are those of these pairs, else all of them.
+    The false findings are those of the pairs `within`, whether they have labels or not, else all of them.
     """
     cases = tally.cases
     hit = tally.finding_verdict == Verdict.HIT
     hit[hit] = member[tally.finding_label[hit]]
     false = (tally.finding_verdict == Verdict.FALSE) & ~tally.on_control
-    if whole_pairs:
-        within = np.zeros(len(cases.pairs), dtype=np.bool_)
-        within[cases.label_pair[member]] = True
+    if within is not None:
         false &= within[tally.finding_pair]
     labels = cases.per_source(cases.label_pair[member])
     return average_precision(tally.finding_score, tally.finding_source, draws, hit=hit, false=false, labels=labels)

@@ -21,7 +21,7 @@ from miscomp.audit.run import Progress
 from miscomp.benchmark.bootstrap import draws
 from miscomp.benchmark.matching import Floats
 from miscomp.benchmark.page import write_page
-from miscomp.benchmark.scores import Comparison, Scores, Speed, compare, score_detector
+from miscomp.benchmark.scores import Comparison, NaturalScores, Scores, Speed, compare, score_detector, score_natural
 from miscomp.benchmark.store import BenchmarkFolder, Seen
 from miscomp.benchmark.summary import Benchmark, record
 from miscomp.benchmark.tally import Cases, make_cases, make_tally
@@ -30,7 +30,17 @@ from miscomp.detect.base import DEFAULT_DETECTOR, DetectSettings
 from miscomp.detect.catalog import DETECTORS, DetectorRow
 from miscomp.errors import MissingExtra, UsageError
 from miscomp.folders import package_version, write_text
-from miscomp.pairset import ANNOTATIONS, IMAGES, NEGATIVES, PLANTS, LabelledPair, PairSet, read_pair_set
+from miscomp.pairset import (
+    ANNOTATIONS,
+    IMAGES,
+    MODELS,
+    NATURAL,
+    NEGATIVES,
+    PLANTS,
+    LabelledPair,
+    PairSet,
+    read_pair_set,
+)
 from miscomp.records import Annotation, display_id
 from miscomp.tables import write as write_table
 from miscomp.taxonomy import Origin
@@ -101,6 +111,8 @@ def run_benchmark(
     """
     if not rows:
         raise UsageError("nothing to score; name a detector, as in --detector rules")
+    if output.resolve() == folder.resolve():
+        raise UsageError(f"{output} holds the pairs; choose another folder with -o")
     pair_set = read_pair_set(folder)
     if not pair_set.pairs:
         raise UsageError(f"{folder / IMAGES} has no pairs; plant some, or export annotations")
@@ -139,12 +151,12 @@ def _open_reader(threads: int) -> Any:
 def _settings(folder: Path, contenders: Sequence[Contender], options: BenchmarkOptions) -> dict[str, Any]:
     """Everything that decides the figures, with the versions of what makes them; pictures are told by the tables."""
     digest = hashlib.sha256()
-    for name in (IMAGES, ANNOTATIONS, NEGATIVES, PLANTS):
+    for name in (IMAGES, ANNOTATIONS, NEGATIVES, PLANTS, MODELS):
         path = folder / name
         digest.update(path.read_bytes() if path.is_file() else b"")
         digest.update(b"\0")
     detect = {name: value for name, value in asdict(options.detect).items() if name != "detector"}
-    libraries = ["numpy", "scipy", "opencv-python-headless", "pillow"]
+    libraries = ["numpy", "scipy", "opencv-python-headless", "pillow", "torch"]
     libraries += ["rapidocr", "onnxruntime"] if options.detect.text else []
     return {
         "version": package_version(),
@@ -165,8 +177,9 @@ def score(
     settings: dict[str, Any],
     options: BenchmarkOptions,
 ) -> Benchmark:
-    """Figures from what was seen, over the pairs that every detector has seen."""
-    places = looked.whole
+    """Figures from what was seen, over the pairs that every detector has seen; natural pairs apart from the others."""
+    natural = [place for place in looked.whole if pair_set.pairs[place].row.source == NATURAL]
+    places = [place for place in looked.whole if place not in set(natural)]
     cases = make_cases([pair_set.pairs[place] for place in places])
     seen = {one.row.name: [looked.seen[one.row.name][place] for place in places] for one in contenders}
     counts = draws(len(cases.sources), options.resamples, np.random.default_rng(options.seed))
@@ -196,7 +209,24 @@ def score(
         scores=scores,
         comparisons=_compare(scores, tallies, counts),
         failures=tuple(looked.failures),
+        natural=_natural(pair_set, natural, looked, scores, options),
     )
+
+
+def _natural(
+    pair_set: PairSet, places: Sequence[int], looked: Looked, scores: Sequence[Scores], options: BenchmarkOptions
+) -> dict[str, NaturalScores]:
+    """By the detector's name; empty where there are no natural pairs."""
+    if not places:
+        return {}
+    cases = make_cases([pair_set.pairs[place] for place in places])
+    counts = draws(len(cases.sources), options.resamples, np.random.default_rng(options.seed))
+    return {
+        one.name: score_natural(
+            make_tally(cases, [looked.seen[one.name][place] for place in places]), counts, one.threshold
+        )
+        for one in scores
+    }
 
 
 def _compare(scores: Sequence[Scores], tallies: Any, counts: Floats) -> tuple[Comparison, ...]:

@@ -11,6 +11,7 @@ from miscomp.benchmark.bootstrap import UNDEFINED, Figure, figure
 from miscomp.benchmark.figures import (
     TARGET_RECALL,
     false_alarms,
+    negatives_hit,
     overall_precision,
     ratio,
     recall_at,
@@ -89,6 +90,36 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NaturalScores:
+    """One detector on known words that only a codec changed. Their truth is a reading: kind to detectors that read."""
+
+    labels: int
+    negatives: int
+    sources: int
+    average_precision: Figure
+    recall: Figure
+    """At the detector's threshold on all other pairs."""
+    negatives_hit: Figure
+    """Share of the words that read the same which it hits from that threshold on."""
+
+
+def score_natural(tally: Tally, draws: Floats, threshold: float | None) -> NaturalScores:
+    """Figures over natural pairs alone; `threshold` is that of the other pairs."""
+    cases = tally.cases
+    sources = len(cases.sources)
+    cut = np.nan if threshold is None else threshold
+    every = np.ones(len(cases.negative_pair), dtype=np.bool_)
+    return NaturalScores(
+        labels=len(cases.label_pair),
+        negatives=len(cases.negative_pair),
+        sources=sources,
+        average_precision=figure(overall_precision(tally, draws), sources),
+        recall=figure(recall_of(tally, draws, tally.label_score >= cut), sources),
+        negatives_hit=figure(negatives_hit(tally, draws, cut, every), sources),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """A detector against the best of the baselines; ratios below 1 speak for the detector."""
 
@@ -136,8 +167,9 @@ def score_detector(
         roc_area=figure(roc_area(tally, draws), sources),
         verdicts=_verdicts(tally),
         groups=by_group(tally, draws, cut, models),
-        negatives=by_negative(tally, draws, cut),
-        controls=by_control(tally, draws, cut),
+        negatives=by_negative(tally, draws, np.nan if threshold is None else threshold),
+        # Without a threshold there is nothing to count from, which is not the same as no false alarms.
+        controls=by_control(tally, draws, np.nan if threshold is None else threshold),
         categories=categories_of(tally, found, cut),
         calibration=score_bins(tally),
         score_table=_score_table(tally, draws),

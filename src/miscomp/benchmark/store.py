@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 import os
 import zlib
 from collections.abc import Mapping
@@ -28,6 +29,7 @@ import numpy.typing as npt
 from miscomp.detect.base import Detections
 from miscomp.folders import ResultsFolder, write_text
 from miscomp.records import Box, Evidence
+from miscomp.taxonomy import split_categories
 
 LEVELS = 256
 """Heat is kept in so many levels of its square root, which tell small values apart as well as large ones."""
@@ -187,8 +189,12 @@ def _read_line(line: str) -> list[tuple[str, Seen]]:
             seconds=float(record["seconds"]),
             warnings=tuple(map(str, record["warnings"])),
         )
+        if not (math.isfinite(seen.seconds) and seen.seconds >= 0):
+            raise ValueError("a time that no detector takes")
+        for one in found:
+            split_categories(one.category)
         return [(str(record["key"]), seen)]
-    except (ValueError, TypeError, KeyError, RecursionError, zlib.error):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError, zlib.error):
         return []
 
 

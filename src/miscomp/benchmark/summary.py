@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from miscomp.benchmark.bootstrap import Figure
 from miscomp.benchmark.curves import curves_of
 from miscomp.benchmark.matching import HIGH_RATE_BPP
-from miscomp.benchmark.scores import Comparison, Scores
+from miscomp.benchmark.scores import Comparison, NaturalScores, Scores
 from miscomp.benchmark.store import Seen
 from miscomp.benchmark.tally import Cases, Tally
 from miscomp.records import Failure
@@ -30,6 +30,8 @@ class Benchmark:
     comparisons: tuple[Comparison, ...]
     """One for each detector that is no baseline."""
     failures: tuple[Failure, ...]
+    natural: Mapping[str, NaturalScores] = field(default_factory=dict)
+    """By the detector's name: pairs with known words, which are in no other figure."""
 
     @property
     def counts(self) -> dict[str, float]:
@@ -52,7 +54,9 @@ class Benchmark:
             notes.append("There are no labels: only false alarms can be told.")
         if not counts["controls"]:
             notes.append("There are no controls: false alarms per megapixel cannot be told.")
-        if counts["sources"] < 2:
+        if not counts["pairs"]:
+            notes.append("No pair could be scored.")
+        elif counts["sources"] < 2:
             notes.append("All pairs are of one photograph: there are no intervals.")
         unreached = [one.name for one in self.scores if one.threshold is not None and not one.reached_target]
         if unreached:
@@ -75,6 +79,7 @@ def record(benchmark: Benchmark) -> dict[str, Any]:
         "detectors": [
             _plain(asdict(one)) | {"curves": curves_of(benchmark.tallies[one.name])} for one in benchmark.scores
         ],
+        "natural": {name: _plain(asdict(one)) for name, one in benchmark.natural.items()},
         "comparisons": [_plain(asdict(one)) for one in benchmark.comparisons],
         "failures": [asdict(one) for one in benchmark.failures],
     }
@@ -126,6 +131,11 @@ def summary_text(benchmark: Benchmark) -> str:
         "intervals over photographs"
     )
     lines += [compared(one) for one in benchmark.comparisons]
+    lines += [
+        f"{name} on natural words, {one.labels} labels: AP {shown(one.average_precision)}, their truth is a reading"
+        for name, one in benchmark.natural.items()
+        if one.labels
+    ]
     return "\n".join([*lines, *benchmark.notes]) + "\n"
 
 

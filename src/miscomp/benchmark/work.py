@@ -12,7 +12,7 @@ from miscomp.audit.run import Progress
 from miscomp.benchmark.store import BenchmarkFolder, Seen, as_seen, seen_key
 from miscomp.detect.base import Detector, DetectSettings
 from miscomp.detect.catalog import DetectorRow
-from miscomp.errors import ImageError, InputError, MiscompError, SizeMismatch
+from miscomp.errors import ImageError, MiscompError, SizeMismatch
 from miscomp.images import Pixels, read
 from miscomp.pairs import hash_file
 from miscomp.pairset import LabelledPair
@@ -121,7 +121,7 @@ def _look_at(looking: _Looking, pair: LabelledPair, place: int, done: int) -> No
     try:
         new = _see(looking, pair, place)
     except (MiscompError, MemoryError, OSError) as error:
-        reason = error.problem if isinstance(error, InputError) else str(error) or type(error).__name__
+        reason = str(error) or type(error).__name__
     except Exception as error:  # one pair must not stop the others, whatever is wrong with it or with a detector
         _log.exception("%s, %s", name, model)
         reason = f"{type(error).__name__}: {error}; this is a fault in a detector, please report it"

@@ -82,8 +82,9 @@ def audit(
     from miscomp.detect.catalog import DETECTORS
 
     names = codec or (DEFAULT_CODECS if reconstructions is None else ())
-    name = DETECTORS[detector or DEFAULT_DETECTOR].name
-    detect = DetectSettings(detector=name, text=text, faces=faces, face_embedding=face_embedding)
+    row = DETECTORS[detector or DEFAULT_DETECTOR]
+    reads = text and row.reads_text
+    detect = DetectSettings(detector=row.name, text=reads, faces=faces, face_embedding=face_embedding)
     options = AuditOptions(jobs=jobs, max_megapixels=max_megapixels, detect=detect, force=force)
     given = None if reconstructions is None else [reconstructions]
     with showing_progress() as progress:

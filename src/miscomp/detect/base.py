@@ -35,7 +35,7 @@ class DetectSettings:
     per_megapixel: float = 10.0
     """Most findings per megapixel, best first; a picture always may have `at_least`."""
     at_least: int = 5
-    minimum_score: float = 0.25
+    minimum_score: float = 0.05
     """Findings below this score are dropped."""
 
     def __post_init__(self) -> None:

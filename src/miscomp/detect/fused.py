@@ -8,6 +8,7 @@ more common than in the field: a score orders places and is no probability.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -25,7 +26,8 @@ from miscomp.detect.learned import AnswerMaps, LearnedDetector, categories_withi
 from miscomp.detect.learned_weights import shipped_network
 from miscomp.detect.objects import ObjectSource
 from miscomp.detect.reader import TextReader
-from miscomp.detect.rules import LINES_SKIPPED, Examined, answer, best, examine, take_in_hand
+from miscomp.detect.redrawn import HIGH, LOW, redrawn
+from miscomp.detect.rules import LINES_SKIPPED, VERSION, Examined, answer, best, examine, take_in_hand
 from miscomp.detect.spots import smoothed, spots
 from miscomp.detect.written import TextSource
 from miscomp.images import Pixels
@@ -34,6 +36,13 @@ from miscomp.records import Box, Evidence
 FEATURES = ("network", "rules", "reading", "face")
 """What a place is judged by, each in [0, 1]: the network's score, the rules' score, how sure the reader is that a text
 changed, how sure the comparison of faces is."""
+
+FLOOR = 0.7
+"""Share of the reader's or the faces' own sureness that a score is never below: the network need not see it too."""
+
+ALONE = "rules_alone"
+"""The rules' score where the network has no say: where it proposed the place, they took its word on relevance, and are
+no surer than it is."""
 
 _LEAST = 0.02
 """Places that the network holds less likely are not proposed by it."""
@@ -52,10 +61,22 @@ class Fusion:
         if set(self.weights) != set(FEATURES) or any(not weight >= 0 for weight in self.weights.values()):
             raise ValueError(f"a fusion needs weights >= 0 for {', '.join(FEATURES)}, got {dict(self.weights)}")
 
-    def score(self, features: Mapping[str, float]) -> float:
-        """One score in [0, 1], never falling in any feature."""
+    def score(self, features: Mapping[str, float], redrawn: float = 0.0) -> float:
+        """One score in [0, 1], never falling in any feature.
+
+        `redrawn`, how far the picture's texture was drawn anew, hands the word from the network to the rules: the
+        network was never shown a codec that does so.
+        """
         total = self.bias + sum(weight * log_odds(features[name]) for name, weight in self.weights.items())
-        return 1 / (1 + math.exp(-total))
+        taught = 1 / (1 + math.exp(-total))
+        joined = (1 - redrawn) * taught + redrawn * features.get(ALONE, features["rules"])
+        return max(joined, FLOOR * features["reading"], FLOOR * features["face"])
+
+    @property
+    def identity(self) -> str:
+        """Eight hex digits over all that the score depends on."""
+        text = json.dumps([self.bias, dict(sorted(self.weights.items())), FLOOR, LOW, HIGH])
+        return hashlib.sha256(text.encode("ascii")).hexdigest()[:8]
 
 
 def log_odds(value: float) -> float:
@@ -102,18 +123,21 @@ class FusedDetector:
         self._learned = learned or LearnedDetector(shipped_network())
         self._fusion = fusion or shipped_fusion()
         self._sources = tuple(sources)
-        self.version = self._learned.version.replace("learned", "fused")
+        self.version = f"{self._learned.version.replace('learned', 'fused')}+{self._fusion.identity}+{VERSION}"
 
     def __call__(self, original: Pixels, reconstruction: Pixels, settings: DetectSettings) -> Detections:
         """Detections, best first. Raises `SizeMismatch` for unequal sizes, `MissingExtra` where text can't be read."""
         seen = self.candidates(original, reconstruction, settings)
-        scored = [replace(one.detection, score=round(self._fusion.score(one.features), 4)) for one in seen.candidates]
+        scored = [
+            replace(one.detection, score=round(self._fusion.score(one.features, seen.redrawn), 4))
+            for one in seen.candidates
+        ]
         limit = settings.limit(original.shape[1], original.shape[0])
-        kept = best([d for d in scored if d.score >= settings.minimum_score], limit)
+        kept = best([d for d in scored if d.score >= settings.minimum_score], limit, take_over=True)
         skipped = LINES_SKIPPED.format(seen.lines_skipped)
         return Detections(
             found=tuple(kept),
-            heat=seen.heat,
+            heat=_raised(seen.heat, scored),
             change=seen.change,
             warnings=(skipped,) if seen.lines_skipped else (),
         )
@@ -123,7 +147,8 @@ class FusedDetector:
         pair = take_in_hand(original, reconstruction)
         change = change_picture(pair.change)
         if np.array_equal(original, reconstruction):
-            return Seen(candidates=(), heat=np.zeros(pair.cells.shape, np.float32), change=change, lines_skipped=0)
+            nothing = np.zeros(pair.cells.shape, np.float32)
+            return Seen(candidates=(), heat=nothing, change=change, lines_skipped=0, redrawn=0.0)
         limit = 4 * settings.limit(pair.cells.width, pair.cells.height)
         text = TextSource(self._reader) if self._reader is not None and settings.text else None
         maps = self._learned.answers(original, reconstruction)
@@ -138,7 +163,18 @@ class FusedDetector:
             heat=maps.score,
             change=change,
             lines_skipped=text.lines_skipped if text else 0,
+            redrawn=redrawn(pair.cells),
         )
+
+
+def _raised(heat: Map, scored: Sequence[Detection]) -> Map:
+    """The network's map, raised to the scores of words and faces where they stand."""
+    raised = heat.copy()
+    for detection in scored:
+        if detection.source in ("text", "face"):
+            part = inside(raised, detection.box)
+            np.maximum(part, detection.score, out=part)
+    return raised
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -149,6 +185,8 @@ class Seen:
     heat: Map
     change: Any
     lines_skipped: int
+    redrawn: float
+    """How far the picture's texture was drawn anew, [0, 1]."""
 
 
 def _proposed(maps: AnswerMaps, width: int, height: int, limit: int) -> list[Proposal]:
@@ -175,6 +213,7 @@ def _judged(examined: Examined, maps: AnswerMaps, smooth: Map, proposal: Proposa
         "rules": detection.score,
         "reading": surely if proposal.source == "text" else 0.0,
         "face": surely if proposal.source == "face" else 0.0,
+        ALONE: min(detection.score, network) if proposal.source == "learned" else detection.score,
     }
     category, evidence = categories_within(maps, proposal.box)
     if proposal.source == "text":

@@ -1,4 +1,4 @@
-"""Files of the learned detector's weights, with what a score means on the pictures that it was tuned on."""
+"""Files of the learned detector's weights."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ matters counts at once; a visible one counts when nothing like it around is as b
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +39,9 @@ from miscomp.detect.suspicion import SuspicionMaps, suspicion_maps
 from miscomp.detect.written import TextSource
 from miscomp.images import Pixels
 from miscomp.records import Box, Evidence
+
+VERSION = "rules-2"
+"""Of the rules, the sources and how findings are chosen: changes whenever these may give others."""
 
 _OVERLAP = 0.3
 
@@ -79,7 +82,7 @@ def open_rules(*, reader: TextReader | None = None, sources: Sequence[RelevanceS
 class RulesDetector:
     """Distinct objects and changed words, judged by rules."""
 
-    version = "rules-2"
+    version = VERSION
 
     def __init__(
         self,
@@ -269,16 +272,32 @@ def _strength(value: float, low: str, middle: str, high: str) -> str:
     return low if value < 1 / 3 else middle if value < 2 / 3 else high
 
 
-def best(scored: Sequence[Detection], limit: int) -> list[Detection]:
+def best(scored: Sequence[Detection], limit: int, *, take_over: bool = False) -> list[Detection]:
     """Best first, at most `limit`; of regions that share much of the smaller one, only the best stays.
 
-    A changed word keeps its place against an object around it, since it says more.
+    A changed word keeps its place against whatever lies around it, since it says more. With `take_over` it takes the
+    score too where that is higher, so that a place that two sources see counts no less than one that one of them sees.
     """
     ordered = sorted(scored, key=lambda d: (-d.score, d.box, d.source))
-    words = [d for d in ordered if d.source == "text"]
-    kept: list[Detection] = []
-    for candidate in [*words, *(d for d in ordered if d.source != "text")]:
-        box = candidate.box
-        if all(box.intersection(k.box) <= _OVERLAP * min(box.area, k.box.area) for k in kept):
-            kept.append(candidate)
+    kept = _apart([], [d for d in ordered if d.source == "text"])
+    words = len(kept)
+    for candidate in (d for d in ordered if d.source != "text"):
+        over = [place for place, word in enumerate(kept[:words]) if _share(candidate.box, word.box)]
+        for place in over if take_over else ():
+            kept[place] = replace(kept[place], score=max(kept[place].score, candidate.score))
+        if not over:
+            kept = _apart(kept, [candidate])
     return sorted(kept, key=lambda d: (-d.score, d.box))[:limit]
+
+
+def _apart(kept: Sequence[Detection], more: Sequence[Detection]) -> list[Detection]:
+    """`kept`, and those of `more` that hardly touch any before them."""
+    found = list(kept)
+    for candidate in more:
+        if not any(_share(candidate.box, other.box) for other in found):
+            found.append(candidate)
+    return found
+
+
+def _share(a: Box, b: Box) -> bool:
+    return a.intersection(b) > _OVERLAP * min(a.area, b.area)

@@ -26,6 +26,9 @@ from miscomp.registry import load
 DEFAULT_CODECS = ("lucid@0.25bpp", "lucid@0.75bpp", "jpeg@0.25bpp", "jpeg@0.75bpp")
 """What changed pictures are coded with where no codec is named."""
 
+MOST = 1000
+"""Of anything that is planted in a picture of 768 x 512."""
+
 PLANTER_VERSION = "1"
 """Stands in the tables; rises when the same request gives other plants."""
 
@@ -68,6 +71,11 @@ class PlantOptions:
         for name, least in (("seed", 0), ("count", 0), ("negatives", 0), ("natural", 0), ("jobs", 1)):
             if getattr(self, name) < least:
                 raise UsageError(f"{name} must be {least} or more, got {getattr(self, name)}")
+        for name in ("count", "negatives", "natural"):
+            if getattr(self, name) > MOST:
+                raise UsageError(
+                    f"{name} must be at most {MOST}, got {getattr(self, name)}: a picture has no more room"
+                )
         if not self.kinds or not self.strengths:
             raise UsageError("plants need at least one kind and one strength")
         for strength in self.strengths:

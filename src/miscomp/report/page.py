@@ -98,7 +98,8 @@ def _render(run: Run, items: Sequence[Item], store: PictureStore, details: Seque
         "limits": (*wording.LIMITS, *_about_faces(run)),
         "questions": wording.QUESTIONS,
         "score": score,
-        "standing": standing_of(run.detector),
+        # What was measured with text says nothing of an audit without.
+        "standing": standing_of(run.detector) if run.settings.get("detect.text", True) else None,
         "details": [Markup(text) for text in details],
         "index": Markup(embedded_json(index)),
         "style": Markup(_asset("report.css") + _asset("viewer.css")),

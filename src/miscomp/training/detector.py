@@ -25,6 +25,7 @@ from miscomp.training.plants import CODINGS, PlantSource
 from miscomp.training.prefetch import Ahead
 from miscomp.training.processes import open_accelerator
 from miscomp.training.runfolder import BEST, Surroundings, has_best
+from miscomp.training.validation import spread
 
 WEIGHTS = "detector.safetensors"
 
@@ -86,7 +87,8 @@ class DetectorValidation:
         self._batches = [source.batch(number) for number in range(_VALIDATION_BATCHES)]
         self._loss = TreeLoss()
         hashes = "".join(picture.pixel_sha256 for picture in pictures)
-        about = f"{_VALIDATION_BATCHES} {config.crop} {config.batch_size} {config.leave_out_kinds} {hashes}"
+        left_out = f"{config.leave_out_kinds} {config.leave_out_codecs} {config.plants} {config.negatives}"
+        about = f"{_VALIDATION_BATCHES} {config.crop} {config.batch_size} {left_out} {hashes}"
         self.identity = hashlib.sha256(about.encode("utf-8")).hexdigest()
 
     def __call__(self, model: nn.Module, step: int) -> list[dict[str, float]]:
@@ -132,7 +134,7 @@ def train_detector(
     about: dict[str, Any] = {"training_data": {"folder": str(photographs), **described(pictures)}}
     validate = None
     if config.valid:
-        judged = [read(file) for file in list_images(Path(config.valid))][: config.valid_pictures]
+        judged = spread([read(file) for file in list_images(Path(config.valid))], config.valid_pictures)
         validate = DetectorValidation(judged, config)
         about["validation_data"] = {"folder": config.valid, **described(judged)}
     model = _beginning(config)

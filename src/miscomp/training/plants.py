@@ -97,8 +97,8 @@ class PlantSource:
                 f"training needs photographs of at least {crop} x {crop} pixels, none of {len(photographs)} is; "
                 "give larger ones or a smaller crop"
             )
-        if not kinds or not codecs:
-            raise UsageError("training needs at least one kind of plant and one codec; leave out fewer")
+        if not any(row.label for row in kinds) or not codecs:
+            raise UsageError("training needs at least one kind that changes meaning, and one codec; leave out fewer")
         self._kinds = tuple(kinds)
         self._codecs: dict[str, Codec] = {name: open_codec(name) for name in codecs}
         self._crop = crop
