@@ -32,8 +32,16 @@ from miscomp.report.run import Run, read_json, write_json
 if TYPE_CHECKING:
     from miscomp.audit.examine import PairFindings
 
-WRITTEN = ("annotations.csv", "images.csv", "models.csv", "report.json", "report.html", "timings.json")
-"""Files that an audit writes at its end, beside the settings."""
+WRITTEN = (
+    "annotations.csv",
+    "images.csv",
+    "models.csv",
+    "report.json",
+    "report.html",
+    "timings.json",
+    "descriptions.json",
+)
+"""Files that an audit writes at its end, beside the settings, and what `miscomp describe` adds to them."""
 
 _FOLDERS = ("pairs", "originals", "report_files")
 _UNFINISHED = ".unfinished-"
