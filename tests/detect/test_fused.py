@@ -144,6 +144,13 @@ def test_the_shipped_fusion_says_what_it_was_fitted_on() -> None:
     assert shipped_fusion().weights["network"] > 0
 
 
+def test_what_the_rules_hold_above_a_half_is_never_dropped() -> None:
+    one = fusion(network=1.0)
+    assert one.score({**NOTHING, "rules": 0.9}) == pytest.approx(0.9 * 0.4)
+    assert one.score({**NOTHING, "rules": 0.5}) < 0.02
+    assert one.score({**NOTHING, "rules": 0.9, ALONE: 0.5}) < 0.02
+
+
 def test_where_texture_was_drawn_anew_the_rules_have_the_word() -> None:
     one = fusion(network=1.0)
     features = {**NOTHING, "network": 0.9, "rules": 0.3}

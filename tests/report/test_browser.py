@@ -27,7 +27,7 @@ def dump(path: Path, address: str, profile: Path) -> str:
         str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
         "--disable-sync", "--disable-background-networking", "--disable-component-update",
         f"--user-data-dir={profile}",
-        "--virtual-time-budget=4000", "--window-size=1366,768", "--dump-dom", f"{path.as_uri()}{address}",
+        "--virtual-time-budget=20000", "--window-size=1366,768", "--dump-dom", f"{path.as_uri()}{address}",
     ]  # fmt: skip
     environment = {**os.environ, "HOME": str(profile)}
     done = subprocess.run(command, capture_output=True, timeout=60, check=True, env=environment)

@@ -40,6 +40,10 @@ changed, how sure the comparison of faces is."""
 FLOOR = 0.7
 """Share of the reader's or the faces' own sureness that a score is never below: the network need not see it too."""
 
+RULES_FROM, RULES_SHARE = 0.5, 0.9
+"""What the rules hold above the first is worth this share of the excess at least: natural damage at low rates is
+fainter than what was planted, and the network was taught nothing about it."""
+
 ALONE = "rules_alone"
 """The rules' score where the network has no say: where it proposed the place, they took its word on relevance, and are
 no surer than it is."""
@@ -69,13 +73,15 @@ class Fusion:
         """
         total = self.bias + sum(weight * log_odds(features[name]) for name, weight in self.weights.items())
         taught = 1 / (1 + math.exp(-total))
-        joined = (1 - redrawn) * taught + redrawn * features.get(ALONE, features["rules"])
-        return max(joined, FLOOR * features["reading"], FLOOR * features["face"])
+        alone = features.get(ALONE, features["rules"])
+        joined = (1 - redrawn) * taught + redrawn * alone
+        floor = RULES_SHARE * max(alone - RULES_FROM, 0.0)
+        return max(joined, floor, FLOOR * features["reading"], FLOOR * features["face"])
 
     @property
     def identity(self) -> str:
         """Eight hex digits over all that the score depends on."""
-        text = json.dumps([self.bias, dict(sorted(self.weights.items())), FLOOR, LOW, HIGH])
+        text = json.dumps([self.bias, dict(sorted(self.weights.items())), FLOOR, RULES_FROM, RULES_SHARE, LOW, HIGH])
         return hashlib.sha256(text.encode("ascii")).hexdigest()[:8]
 
 
