@@ -14,6 +14,7 @@ import argparse
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -140,8 +141,6 @@ def false_alarms(found: Found, fusion: Fusion) -> Mapping[str, float]:
 
 def found_in(candidates: Sequence[Candidate], fusion: Fusion) -> list[float]:
     """Scores of what is reported in one pair."""
-    from dataclasses import replace
-
     scored = [replace(one.detection, score=fusion.score(one.features)) for one in candidates]
     return [detection.score for detection in best(scored, len(scored), take_over=True)]
 

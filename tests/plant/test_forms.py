@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+from made_edits import edited, inside
 from planted import RED, WHITE, lawn, with_disc, with_polygon
 
 from miscomp.errors import UsageError
 from miscomp.images import Pixels
 from miscomp.plant import forms
-from miscomp.plant.edits import STRENGTHS, Edit, Kind
+from miscomp.plant.edits import STRENGTHS, Kind
 from miscomp.plant.forms import bending
 from miscomp.plant.segments import longest_side
 from miscomp.records import Box
@@ -19,19 +20,6 @@ KINDS: tuple[Kind, ...] = (forms.warped, forms.shifted, forms.rotated, forms.con
 def bar() -> Pixels:
     """A red bar, 36 x 14, in the middle."""
     return with_polygon(GROUND, [(110, 121), (146, 121), (146, 135), (110, 135)], RED)
-
-
-def inside(box: Box) -> bool:
-    return box.right <= 256 and box.bottom <= 256
-
-
-def edited(kind: Kind, pixels: Pixels, strength: float, seed: int = 0) -> tuple[Edit, Pixels]:
-    """The edit and the whole changed picture."""
-    edit = kind(pixels, strength, np.random.default_rng(seed), free=inside)
-    assert edit is not None
-    after = pixels.copy()
-    after[edit.region.y : edit.region.bottom, edit.region.x : edit.region.right] = edit.after
-    return edit, after
 
 
 def red(pixels: Pixels) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:

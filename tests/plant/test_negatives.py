@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from made_edits import inside
 from planted import around, lawn, with_disc
 
 from miscomp.errors import UsageError
@@ -9,7 +10,6 @@ from miscomp.images import Pixels
 from miscomp.plant import negatives
 from miscomp.plant.edits import STRENGTHS, Kind
 from miscomp.plant.segments import longest_side
-from miscomp.records import Box
 
 KINDS: tuple[Kind, ...] = (negatives.texture, negatives.texture_edited, negatives.inpainted)
 DISC = around((128, 128), 30)
@@ -17,10 +17,6 @@ DISC = around((128, 128), 30)
 
 def scene() -> Pixels:
     return with_disc(lawn(256, 256, contrast=14), (128, 128), 30)
-
-
-def inside(box: Box) -> bool:
-    return box.right <= 256 and box.bottom <= 256
 
 
 @pytest.mark.parametrize("kind", KINDS)

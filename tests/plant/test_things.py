@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
+from made_edits import edited, inside
 from planted import BLUE, RED, WHITE, Colour, lawn, with_disc, with_polygon
 
 from miscomp.errors import UsageError
 from miscomp.images import Pixels
 from miscomp.plant import things
-from miscomp.plant.edits import STRENGTHS, Edit, Kind
+from miscomp.plant.edits import STRENGTHS, Kind
 from miscomp.plant.segments import lab_of, longest_side
-from miscomp.records import Box
 
 GROUND = lawn(256, 256, contrast=6)
 KINDS: tuple[Kind, ...] = (things.removed, things.inserted, things.recoloured, things.light, things.mark_removed)
@@ -22,21 +22,6 @@ def scene() -> Pixels:
     pixels = with_disc(pixels, (70, 180), 20, WHITE)
     pixels = with_polygon(pixels, [(160, 150), (186, 150), (186, 190), (160, 190)], (20, 22, 24))
     return with_polygon(pixels, [(100, 110), (148, 124), (148, 126.5), (100, 112.5)], (15, 20, 20))
-
-
-def inside(box: Box) -> bool:
-    return box.right <= 256 and box.bottom <= 256
-
-
-def edited(kind: Kind, pixels: Pixels, strength: float, seed: int = 0) -> tuple[Edit, Pixels]:
-    """The edit and the whole changed picture."""
-    edit = kind(pixels, strength, np.random.default_rng(seed), free=inside)
-    assert edit is not None
-    after = pixels.copy()
-    region = edit.region
-    assert (after[region.y : region.bottom, region.x : region.right] == edit.before).all()
-    after[region.y : region.bottom, region.x : region.right] = edit.after
-    return edit, after
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from miscomp.detect.base import Detection, DetectSettings
+from miscomp.detect.base import Detection, Detector, DetectSettings
 from miscomp.detect.catalog import DETECTORS, open_detector
 from miscomp.detect.cells import measure
 from miscomp.detect.change import change_maps, change_picture
@@ -45,8 +46,11 @@ def detector_version(settings: DetectSettings) -> str:
     Raises `UnknownName`, `UsageError` for a detector that looks for no faces, and `WeightsError`.
     """
     sources = face_sources(settings)
-    version = open_detector(settings.detector, sources=sources).version
-    return "+".join([version, *(source.identity for source in sources)])
+    return _version(open_detector(settings.detector, sources=sources), sources)
+
+
+def _version(detector: Detector, sources: Sequence[FaceSource]) -> str:
+    return "+".join([detector.version, *(source.identity for source in sources)])
 
 
 def face_sources(settings: DetectSettings) -> tuple[FaceSource, ...]:
@@ -80,11 +84,10 @@ def audit_pair(
     start = time.monotonic()
     settings = settings or DetectSettings()
     reads = settings.text and DETECTORS[settings.detector].reads_text
-    detector = open_detector(
-        settings.detector, reader=(reader or RapidReader()) if reads else None, sources=face_sources(settings)
-    )
+    sources = face_sources(settings)
+    detector = open_detector(settings.detector, reader=(reader or RapidReader()) if reads else None, sources=sources)
     detections = detector(original, reconstruction, settings)
-    version = detector_version(settings)
+    version = _version(detector, sources)
     picture = detections.change
     if picture is None:
         picture = change_picture(change_maps(measure(original, reconstruction)))
@@ -123,10 +126,10 @@ def _finding(found: Detection, *, filename: str, image_sha1: str, model: str, de
         symbol=found.symbol,
         score=found.score,
         note=found.note,
-        changed=_value(found.changed),
-        relevant=_value(found.relevant),
-        suspicion=_value(found.suspicion),
-        expected=_value(found.expected),
+        changed=found.answer("changed"),
+        relevant=found.answer("relevant"),
+        suspicion=found.answer("suspicion"),
+        expected=found.answer("expected"),
     )
     return Finding(
         annotation=annotation,
@@ -137,7 +140,3 @@ def _finding(found: Detection, *, filename: str, image_sha1: str, model: str, de
         suspicion=found.suspicion or unasked,
         expected=found.expected or unasked,
     )
-
-
-def _value(evidence: Evidence | None) -> float | None:
-    return None if evidence is None else evidence.value

@@ -28,7 +28,7 @@ import numpy.typing as npt
 
 from miscomp.detect.base import Detections
 from miscomp.folders import ResultsFolder, write_text
-from miscomp.records import Box, Evidence
+from miscomp.records import Box
 from miscomp.taxonomy import split_categories
 
 LEVELS = 256
@@ -91,20 +91,16 @@ def as_seen(detections: Detections, seconds: float) -> Seen:
             category=one.category,
             symbol=one.symbol,
             note=one.note,
-            changed=_value(one.changed),
-            relevant=_value(one.relevant),
-            suspicion=_value(one.suspicion),
-            expected=_value(one.expected),
+            changed=one.answer("changed"),
+            relevant=one.answer("relevant"),
+            suspicion=one.answer("suspicion"),
+            expected=one.answer("expected"),
         )
         for one in detections.found
     )
     heat = np.clip(np.nan_to_num(detections.heat), 0, 1)
     levels = np.round((LEVELS - 1) * np.sqrt(heat)).astype(np.uint8)
     return Seen(found=found, heat=levels, seconds=seconds, warnings=detections.warnings)
-
-
-def _value(evidence: Evidence | None) -> float | None:
-    return None if evidence is None else evidence.value
 
 
 def seen_key(pair: Mapping[str, str], detector: Mapping[str, Any]) -> str:

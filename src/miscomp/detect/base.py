@@ -105,6 +105,11 @@ class Detection:
     expected: Evidence | None = None
     category_evidence: Evidence | None = None
 
+    def answer(self, node: str) -> float | None:
+        """What the detector answers at a node of the tree, such as `changed`; none where it does not ask."""
+        evidence: Evidence | None = getattr(self, node)
+        return None if evidence is None else evidence.value
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Detections:
