@@ -7,7 +7,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from miscomp.codecs.catalog import parse_spec
+from miscomp.codecs.spec import parse_spec
 from miscomp.demo import DEMO_CODECS, PHOTOGRAPHS, credits, find
 from miscomp.errors import MissingExtra
 from miscomp.images import Picture, read

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from miscomp.codecs import container
-from miscomp.codecs.catalog import CodecSpec, open_codec, parse_spec
+from miscomp.codecs.catalog import open_codec
+from miscomp.codecs.spec import CodecSpec, parse_spec
 from miscomp.errors import ImageError, SizeMismatch, StreamError, UnknownName, UsageError
 from miscomp.images import Picture, Pixels, read, write_png
 from miscomp.pairs import coded_pair, given_pair, hash_file, match_files

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from miscomp.codecs import container
 from miscomp.codecs.base import MAX_MEGAPIXELS
-from miscomp.codecs.catalog import CODECS, CodecSpec, detect_codec, open_codec
+from miscomp.codecs.catalog import CODECS, detect_codec, open_codec
 from miscomp.codecs.rate import encode
+from miscomp.codecs.spec import CodecSpec, open_spec
 from miscomp.errors import ImageError, SizeMismatch, StreamError, UsageError
 from miscomp.images import IMAGE_SUFFIXES, Picture, Pixels, list_images, read
 from miscomp.records import GIVEN, Failure
@@ -53,7 +54,7 @@ def coded_pair(original: Picture, spec: CodecSpec, *, like_bpp: float | None = N
     encoded = encode(spec, original.pixels, like_bpp=like_bpp)
     # The stream was made here from a picture that was accepted: no other limit applies.
     megapixels = original.width * original.height / 1e6
-    pixels = open_codec(spec.name).decompress(encoded.content, max_megapixels=max(MAX_MEGAPIXELS, megapixels + 1))
+    pixels = open_spec(spec).decompress(encoded.content, max_megapixels=max(MAX_MEGAPIXELS, megapixels + 1))
     pixels.setflags(write=False)
     return Pair(
         original=original,

@@ -13,19 +13,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from miscomp.codecs import container
-from miscomp.codecs.catalog import CODECS, CodecSpec, detect_codec, open_codec, parse_spec
+from miscomp.codecs.catalog import CODECS, detect_codec, open_codec
+from miscomp.codecs.checkpoints import checkpoints_of
+from miscomp.codecs.spec import CodecSpec, default_spec, parse_spec
 from miscomp.errors import StreamError, UnknownName, UsageError
 
 NAMES = CODECS.names
 
 
 def test_the_registry_holds_the_codecs_of_the_design_in_order() -> None:
-    assert NAMES == ("jpeg", "webp", "avif", "jpeg-xl", "jpeg2000", "lucid")
+    assert NAMES[:6] == ("jpeg", "webp", "avif", "jpeg-xl", "jpeg2000", "lucid")
+    papers = ("bmshj2018-factorized", "bmshj2018-hyperprior", "mbt2018-mean", "mbt2018", "cheng2020-anchor")
+    assert NAMES[6:18] == tuple(name for one in (*papers, "cheng2020-attn") for name in (one, f"{one}-ms-ssim"))
+    assert {"stf", "hific", "cdc", "cdc-mse", "jpeg-ai", "tfci-hific"} < set(NAMES)
+
+
+def test_format_ids_are_those_that_files_have_had() -> None:
+    ids = {row.name: row.format_id for row in CODECS if row.format_id is not None}
+    assert list(ids.items()) == list(zip(NAMES[5:22], range(1, 18), strict=True))
 
 
 def test_format_ids_and_suffixes_are_unique_and_lucid_keeps_number_1() -> None:
     ids = [row.format_id for row in CODECS if row.format_id is not None]
-    suffixes = [row.suffix for row in CODECS]
+    suffixes = [row.suffix for row in CODECS if row.build.startswith("miscomp.codecs.classical:")]
     assert len(set(ids)) == len(ids)
     assert len(set(suffixes)) == len(suffixes)
     assert CODECS["lucid"].format_id == 1
@@ -35,13 +45,14 @@ def test_format_ids_and_suffixes_are_unique_and_lucid_keeps_number_1() -> None:
 def test_every_row_is_complete_and_its_default_is_on_its_scale(name: str) -> None:
     row = CODECS[name]
     assert row.description and row.licence and row.media.count("/") == 1 and row.suffix.startswith(".")
-    assert row.qualities.low < row.qualities.default < row.qualities.high
+    assert row.qualities.low <= row.qualities.default < row.qualities.high
     assert row.qualities.check(name, row.qualities.default) == row.qualities.default
-    assert (row.weights is not None) == (row.format_id is not None)
-    assert parse_spec(name) == row.default
+    assert (row.weights is not None or row.architecture != "") == (row.format_id is not None)
+    assert len(checkpoints_of(name)) == (row.qualities.high if row.architecture else 0)
+    assert parse_spec(name) == default_spec(name)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [row.name for row in CODECS if not row.recognise])
 def test_every_codec_opens_once_under_its_name(name: str) -> None:
     codec = open_codec(name)
     assert codec.name == name
@@ -60,7 +71,7 @@ def test_reading_the_registry_imports_neither_torch_nor_an_image_library() -> No
     assert found.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("name", [row.name for row in CODECS if row.format_id is None])
+@pytest.mark.parametrize("name", [row.name for row in CODECS if row.build.startswith("miscomp.codecs.classical:")])
 def test_a_codecs_own_file_is_known_by_content(name: str) -> None:
     content = open_codec(name).compress(np.zeros((9, 9, 3), np.uint8), CODECS[name].qualities.default)
     assert detect_codec(content) == name

@@ -15,7 +15,7 @@ from miscomp.codecs.rate import encode_at_bpp, encode_at_quality
 from miscomp.errors import StreamError, UsageError
 from miscomp.images import Pixels
 
-NAMES = [row.name for row in CODECS if row.format_id is None]
+NAMES = [row.name for row in CODECS if row.build.startswith("miscomp.codecs.classical:")]
 
 
 def psnr_db(x: Pixels, x_hat: Pixels) -> float:

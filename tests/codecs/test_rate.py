@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miscomp.codecs import rate
-from miscomp.codecs.catalog import CODECS, CodecRow, CodecSpec, Qualities
+from miscomp.codecs import rate, spec
+from miscomp.codecs.catalog import CODECS
 from miscomp.codecs.quality_map import FloatArray
 from miscomp.codecs.rate import WithMap, encode, encode_at_bpp, encode_at_quality
+from miscomp.codecs.rows import CodecRow, Qualities
+from miscomp.codecs.spec import CodecSpec, default_spec
 from miscomp.errors import UsageError
 from miscomp.images import Pixels
 
@@ -165,7 +167,7 @@ class FakeWithMap(Fake):
 def test_a_rate_is_searched_with_the_bytes_of_a_map_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     # Oracle: 35 blocks of offset 0 are 350 of the 500 bytes that 0.5 bpp allow, which leaves 150 = quality 0.15.
     codec = FakeWithMap(lambda quality: 1000 * quality, name="lucid")
-    monkeypatch.setattr(rate, "open_codec", lambda name: codec)
+    monkeypatch.setattr(spec, "open_codec", lambda name: codec)
     quality_map = np.zeros((7, 5))
     encoded = encode(CodecSpec("lucid", bpp=0.5), PIXELS, quality_map=quality_map)
     assert encoded.reached and abs(encoded.quality - 0.15) <= 0.01
@@ -188,7 +190,7 @@ def test_a_codec_with_a_map_is_still_a_codec() -> None:
 @pytest.mark.parametrize("name", [one.name for one in CODECS if one.name != "lucid"])
 def test_a_map_for_a_codec_that_takes_none_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match=f"{name} takes no quality map; use lucid"):
-        encode(CODECS[name].default, PIXELS, quality_map=np.zeros((7, 5)))
+        encode(default_spec(name), PIXELS, quality_map=np.zeros((7, 5)))
 
 
 @pytest.mark.parametrize("name", [one.name for one in CODECS])

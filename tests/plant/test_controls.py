@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from planted import lawn
 
-from miscomp.codecs.catalog import parse_spec
+from miscomp.codecs.spec import parse_spec
 from miscomp.metrics.psnr import psnr_pixels
 from miscomp.plant.controls import CONTROLS, control_specs
 

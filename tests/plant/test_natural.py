@@ -9,7 +9,7 @@ import pytest
 from planted import lawn
 from tiny_kinds import put_word
 
-from miscomp.codecs.catalog import parse_spec
+from miscomp.codecs.spec import parse_spec
 from miscomp.detect.words import Line, Quad, Word
 from miscomp.images import Pixels
 from miscomp.plant.natural import HEIGHTS, KnownWord, judge, natural_specs, put_words, readable

@@ -12,7 +12,7 @@ import pytest
 from planted import lawn
 from tiny_kinds import row
 
-from miscomp.codecs.catalog import CodecSpec, parse_spec
+from miscomp.codecs.spec import CodecSpec, parse_spec
 from miscomp.errors import UnknownName, UsageError
 from miscomp.images import Picture, read, write_png
 from miscomp.metrics.psnr import psnr_pixels

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 from miscomp.audit.plan import ImageTask, Plan
 from miscomp.audit.store import AuditFolder
-from miscomp.codecs.catalog import CodecSpec, open_codec
 from miscomp.codecs.rate import encode
+from miscomp.codecs.spec import CodecSpec, open_spec
 from miscomp.errors import ImageError, InputError, MiscompError, UsageError
 from miscomp.images import Picture, Pixels, read
 from miscomp.pairs import Pair, coded_pair, given_pair, hash_file, shown
@@ -55,7 +55,7 @@ class Auditor:
         self._folder = AuditFolder(plan.folder)
         self._audit_pair = load(f"{plan.detector}:audit_pair")
         for spec in (*plan.specs, *plan.references.values()):
-            open_codec(spec.name)
+            open_spec(spec)
         self._reader = _open_reader(plan)
 
     def events(self, task: ImageTask) -> Iterator[Event]:

@@ -1,4 +1,4 @@
-"""The verbs `compress`, `decompress` and `codecs`: read files, call the library, write files."""
+"""The verbs `compress` and `decompress`: read files, call the library, write files."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from miscomp.cli.talk import MegapixelsOption, tell
 from miscomp.errors import InputError, MiscompError, StreamError, UsageError
 
 if TYPE_CHECKING:
-    from miscomp.codecs.catalog import CodecRow, CodecSpec
     from miscomp.codecs.quality_map import FloatArray
     from miscomp.codecs.rate import Encoded
+    from miscomp.codecs.rows import CodecRow
+    from miscomp.codecs.spec import CodecSpec
     from miscomp.images import Picture
 
 OutputOption = Annotated[
@@ -54,8 +55,9 @@ def compress(
 
     Example: miscomp compress photo.png --codec lucid --bpp 0.25 -o photo.misc
     """
-    from miscomp.codecs.catalog import CODECS, open_codec
+    from miscomp.codecs.catalog import CODECS
     from miscomp.codecs.rate import check_map
+    from miscomp.codecs.spec import open_spec
 
     spec = _spec(codec, quality, bpp)
     row = CODECS[spec.name]
@@ -65,7 +67,7 @@ def compress(
     plan = _plan(_list_files(inputs), output, row.suffix, to_folder=to_folder, force=force, also_read=quality_map)
     if not to_folder:
         _check_suffix(Path(output), row)
-    open_codec(spec.name)
+    open_spec(spec)
 
     _run(plan, partial(_compress_one, spec=spec, maps=quality_map, limit=max_megapixels), json_lines=json_lines)
 
@@ -73,6 +75,9 @@ def compress(
 def decompress(
     inputs: Annotated[list[Path], typer.Argument(metavar="FILE", help="Compressed files of any listed codec.")],
     output: OutputOption,
+    weights: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Checkpoint of yours that the files were made with.")
+    ] = None,
     max_megapixels: MegapixelsOption = 200.0,
     force: ForceOption = False,
     json_lines: JsonOption = False,
@@ -82,6 +87,7 @@ def decompress(
     Example: miscomp decompress photo.misc -o photo.png
     """
     from miscomp.codecs.catalog import detect_codec, open_codec
+    from miscomp.codecs.spec import CodecSpec, open_spec
     from miscomp.images import write_png
 
     to_folder = _wants_folder(inputs, output)
@@ -93,7 +99,8 @@ def decompress(
         content = _read_bounded(source, max_megapixels)
         name = detect_codec(content, source)
         try:
-            pixels = open_codec(name).decompress(content, max_megapixels=max_megapixels)
+            codec = open_codec(name) if weights is None else open_spec(CodecSpec(name, file=str(weights)))
+            pixels = codec.decompress(content, max_megapixels=max_megapixels)
         except StreamError as error:
             raise StreamError(source, error.problem) from error
         height, width = pixels.shape[:2]
@@ -105,43 +112,8 @@ def decompress(
     _run(plan, work, json_lines=json_lines)
 
 
-def codecs(json_lines: JsonOption = False) -> None:
-    """List every codec with its qualities, weights and licences.
-
-    Example: miscomp codecs --json
-    """
-    from miscomp.codecs.catalog import CODECS
-
-    if json_lines:
-        for row in CODECS:
-            typer.echo(json.dumps(_row_record(row)))
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("codec", "file", "quality", "default", "what it is, its weights and licence", show_lines=True)
-    for row in CODECS:
-        scale = f"{row.qualities.low:g} to {row.qualities.high:g} {row.qualities.unit}".rstrip()
-        weights = f"\nweights: {row.weights.source}; {row.weights.licence}" if row.weights else ""
-        text = f"{row.description}{weights}\nlicence: {row.licence}"
-        table.add_row(row.name, row.suffix, scale, row.default.setting, text)
-    Console().print(table)
-
-
-def _row_record(row: CodecRow) -> dict[str, object]:
-    return {
-        **{part: getattr(row, part) for part in ("name", "format_id", "suffix", "media")},
-        **{f"quality_{part}": getattr(row.qualities, part) for part in ("low", "high", "integer", "unit")},
-        "quality_map": row.quality_map,
-        "default": str(row.default),
-        **{part: getattr(row, part) for part in ("max_side", "description", "licence")},
-        **{f"weights_{part}": getattr(row.weights, part, None) for part in ("source", "sha256", "licence")},
-        "extra": row.extra,
-    }
-
-
 def _spec(codec: str, quality: float | None, bpp: float | None) -> CodecSpec:
-    from miscomp.codecs.catalog import CodecSpec, parse_spec
+    from miscomp.codecs.spec import CodecSpec, parse_spec
 
     given = [quality is not None, bpp is not None, "@" in codec]
     if sum(given) > 1:

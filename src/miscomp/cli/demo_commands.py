@@ -34,7 +34,7 @@ def demo(
     """
     from miscomp.audit.plan import AuditOptions
     from miscomp.audit.run import run_audit
-    from miscomp.codecs.catalog import parse_spec
+    from miscomp.codecs.spec import parse_spec
     from miscomp.demo import DEMO_CODECS, PHOTOGRAPHS, credits, find
     from miscomp.detect.base import DetectSettings
 

@@ -99,7 +99,7 @@ def plant(
     Example: miscomp plant photos --codec lucid@0.25bpp --codec jpeg@like:lucid --seed 1 -o planted
     """
     from miscomp.audit.run import default_jobs
-    from miscomp.codecs.catalog import parse_spec
+    from miscomp.codecs.spec import parse_spec
     from miscomp.plant.catalog import KINDS
     from miscomp.plant.request import DEFAULT_CODECS, PlantOptions, choose_kinds
     from miscomp.plant.run import run_plant

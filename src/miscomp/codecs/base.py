@@ -32,6 +32,37 @@ class Codec(Protocol):
 
 
 @runtime_checkable
+class NamesVersion(Protocol):
+    """A codec that a program of its own runs."""
+
+    def version(self) -> str:
+        """What codes, in words for tables."""
+        ...
+
+
+@runtime_checkable
+class TakesSeed(Protocol):
+    """A codec whose decoder draws random numbers; the seed is part of the file."""
+
+    def with_seed(self, seed: int) -> Codec:
+        """The same codec, encoding files with this seed, 0 to 2^64 - 1."""
+        ...
+
+
+@runtime_checkable
+class HasCheckpoints(Protocol):
+    """A codec with weights of its own for each quality, which its user may have or not."""
+
+    def prepare(self, quality: float | None) -> None:
+        """Load what a quality needs, or see that every quality's is there for none. Raises `WeightsError`."""
+        ...
+
+    def weights_sha256(self, quality: float) -> str:
+        """SHA-256 of the file with the weights of a quality, 64 hex digits. Raises `WeightsError`."""
+        ...
+
+
+@runtime_checkable
 class EstimatesBits(Protocol):
     """A codec that knows how likely it thought what it coded."""
 

@@ -7,7 +7,7 @@ that are whole numbers and add up to what it has to share out, that is exact, so
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -15,7 +15,7 @@ import constriction
 import numpy as np
 import numpy.typing as npt
 
-from miscomp.codecs.frequencies import SYMBOL_LIMIT, TOTAL, Frequencies
+from miscomp.codecs.frequencies import SYMBOL_LIMIT, TOTAL, Counts, Frequencies
 
 Symbols = npt.NDArray[np.int32]
 Indexes = npt.NDArray[np.int64]
@@ -24,30 +24,38 @@ Indexes = npt.NDArray[np.int64]
 class CodingTables:
     """The frequencies as models of the range coder."""
 
-    def __init__(self, frequencies: Frequencies) -> None:
-        self.frequencies = frequencies
-        self._models = {int(index): self._model(int(index)) for index in np.flatnonzero(frequencies.coded)}
+    def __init__(self, frequencies: Frequencies, own: Sequence[Counts] = ()) -> None:
+        """Tables of the scales, followed by those of a codec's own channels (2 * SYMBOL_LIMIT + 1 each), if any."""
+        self._scales, self._own = frequencies, own
+        self.coded: npt.NDArray[np.bool_] = np.concatenate([frequencies.coded, np.ones(len(own), dtype=bool)])
+        """Which tables are coded at all; the residuals of the others count as 0."""
+        self._models = {int(index): self._model(int(index)) for index in np.flatnonzero(self.coded)}
         self.bits = cache(self._bits)
 
     def model(self, index: int) -> Any:
-        """The model of a scale that is coded."""
+        """The model of a table that is coded."""
         return self._models[index]
+
+    def _whole(self, index: int) -> Counts:
+        scales = len(self._scales.coded)
+        return self._scales.whole(index) if index < scales else self._own[index - scales]
 
     def _model(self, index: int) -> Any:
         # The coder gives every symbol 1 and shares out the rest in proportion, by a factor that is 1 here.
-        weights = (self.frequencies.whole(index) - 1).astype(np.float64)
+        weights = (self._whole(index) - 1).astype(np.float64)
         return constriction.stream.model.Categorical(weights, perfect=False)
 
     def _bits(self, index: int) -> npt.NDArray[np.float64]:
-        bits: npt.NDArray[np.float64] = np.log2(TOTAL / self.frequencies.whole(index))
+        bits: npt.NDArray[np.float64] = np.log2(TOTAL / self._whole(index))
         return bits
 
     def runs(self, indexes: Indexes) -> Iterator[tuple[int, npt.NDArray[np.intp]]]:
-        """Each scale that is coded and where it stands, scales rising: equal ones are coded in one go."""
-        order = np.argsort(indexes.astype(np.uint8), kind="stable")
-        ends = np.cumsum(np.bincount(indexes, minlength=len(self.frequencies.halves)))
+        """Each table that is coded and where it stands, rising: equal ones are coded in one go."""
+        # Narrow numbers are sorted by their digits, which takes a tenth of the time.
+        order = np.argsort(indexes.astype(np.uint8 if len(self.coded) <= 256 else np.uint16), kind="stable")
+        ends = np.cumsum(np.bincount(indexes, minlength=len(self.coded)))
         for index in np.flatnonzero(np.diff(ends, prepend=0)):
-            if self.frequencies.coded[index]:
+            if self.coded[index]:
                 start = ends[index - 1] if index else 0
                 yield int(index), order[start : ends[index]]
 
@@ -62,7 +70,7 @@ class SymbolEncoder:
 
     def code(self, symbols: Symbols, indexes: Indexes) -> Symbols:
         """Append residuals (flat) with the scales at `indexes` of the table; returns what the decoder will see."""
-        coded = np.where(self._tables.frequencies.coded[indexes], symbols, 0).astype(np.int32)
+        coded = np.where(self._tables.coded[indexes], symbols, 0).astype(np.int32)
         for index, where in self._tables.runs(indexes):
             self._coder.encode(coded[where] + np.int32(SYMBOL_LIMIT), self._tables.model(index))
         self.crc = zlib.crc32(coded.astype("<i2").tobytes(), self.crc)
@@ -83,7 +91,7 @@ class SymbolCounter:
 
     def code(self, symbols: Symbols, indexes: Indexes) -> Symbols:
         """Count residuals (flat) with the scales at `indexes`; returns what a decoder would see."""
-        coded = np.where(self._tables.frequencies.coded[indexes], symbols, 0).astype(np.int32)
+        coded = np.where(self._tables.coded[indexes], symbols, 0).astype(np.int32)
         for index, where in self._tables.runs(indexes):
             self.bits += float(self._tables.bits(index)[coded[where] + SYMBOL_LIMIT].sum())
         return coded

@@ -7,7 +7,10 @@ belongs to a scale so small that its residuals count as 0: they are not coded.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +29,8 @@ CODED_FROM = 0.1
 of those that networks put there, up to two in ten thousand are not."""
 
 Counts = npt.NDArray[np.int64]
+
+_SHIPPED = "gaussian.bin"
 
 
 class Frequencies:
@@ -76,6 +81,23 @@ def gaussian_frequencies() -> Frequencies:
     return Frequencies(halves)
 
 
+@cache
+def shipped_gaussian() -> Frequencies:
+    """`gaussian_frequencies` as they were once computed: they are read, not computed again, so that every machine has
+    the same, whatever its error function rounds to.
+    """
+    content = (files("miscomp.codecs") / "assets" / _SHIPPED).read_bytes()
+    numbers = np.frombuffer(zlib.decompress(content), dtype="<i4").astype(np.int64)
+    scales = len(SCALE_TABLE)
+    return Frequencies.from_flat(numbers[scales:], numbers[:scales])
+
+
+def packed(frequencies: Frequencies) -> bytes:
+    """The bytes that `shipped_gaussian` reads."""
+    values, sizes = frequencies.flat()
+    return zlib.compress(np.concatenate([sizes, values]).astype("<i4").tobytes(), 9)
+
+
 def fitted_frequencies(seen: Counts, *, prior: float = 3000.0) -> Frequencies:
     """Tables of what was seen: counts (64, SYMBOL_LIMIT + 1) of the residuals' absolute values under each scale.
 
@@ -114,3 +136,16 @@ def half_from_shares(shares: npt.NDArray[np.float64]) -> Counts:
     half[0] += TOTAL - (half[0] + 2 * half[1:].sum())
     listed = int(np.flatnonzero(half > 1)[-1]) + 1
     return half[:listed]
+
+
+def whole_from_shares(shares: npt.NDArray[np.float64]) -> Counts:
+    """Frequencies of -SYMBOL_LIMIT to SYMBOL_LIMIT, as the shares (2 * SYMBOL_LIMIT + 1) of these values.
+
+    What rounding leaves goes to the most frequent. Raises `ValueError` for shares that are no distribution.
+    """
+    total = shares.sum()
+    if shares.shape != (2 * SYMBOL_LIMIT + 1,) or not (np.isfinite(total) and total > 0 and (shares >= 0).all()):
+        raise ValueError("the probabilities of a table do not add up")
+    whole: Counts = 1 + np.floor(shares / total * (TOTAL - len(shares))).astype(np.int64)
+    whole[np.argmax(whole)] += TOTAL - whole.sum()
+    return whole

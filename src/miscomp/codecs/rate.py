@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, cast
 
 from miscomp.codecs.base import MAX_MEGAPIXELS, Codec
-from miscomp.codecs.catalog import CODECS, CodecRow, CodecSpec, Qualities, open_codec
+from miscomp.codecs.catalog import CODECS
+from miscomp.codecs.rows import CodecRow, Qualities
+from miscomp.codecs.spec import CodecSpec, open_spec
 from miscomp.errors import UsageError
 
 if TYPE_CHECKING:
@@ -84,12 +86,14 @@ def encode(
 
     `quality_map` holds offsets to the quality, see `miscomp.codecs.quality_map`; its bytes count in the rate.
     """
-    row, codec = CODECS[spec.name], open_codec(spec.name)
+    row = CODECS[spec.name]
     if quality_map is not None:
         check_map(row)
+    codec = open_spec(spec)
+    if quality_map is not None:
         codec = WithMap(cast(MapCodec, codec), quality_map)
-    if spec.quality is not None:
-        return encode_at_quality(codec, row, pixels, spec.quality)
+    if spec.fixed_quality is not None:
+        return encode_at_quality(codec, row, pixels, spec.fixed_quality)
     bpp = spec.bpp if spec.bpp is not None else like_bpp
     if bpp is None:
         raise UsageError(f"{spec} needs the rate that {spec.like} reached; name a rate such as {spec.name}@0.25bpp")
@@ -123,7 +127,8 @@ def encode_at_bpp(codec: Codec, row: CodecRow, pixels: Pixels, bpp: float, *, to
         return 0.0 if abs(ratio - 1) <= tolerance else math.log(ratio)
 
     tried: dict[int, Encoded] = {}
-    _search(error_at, last=_last(scale), start=round((scale.default - scale.low) / scale.step))
+    begin = scale.default if scale.per_bpp is None else min(max(bpp * scale.per_bpp, scale.low), scale.high)
+    _search(error_at, last=_last(scale), start=round((begin - scale.low) / scale.step))
     best = min(tried.values(), key=lambda one: (abs(math.log(one.bpp / bpp)), one.bpp, one.quality))
     reached = abs(best.bpp / bpp - 1) <= tolerance
     note = "" if reached else _explain(bpp, best, list(tried.values()))

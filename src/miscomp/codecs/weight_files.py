@@ -94,12 +94,17 @@ def check_shapes(where: object, model: nn.Module, tensors: Mapping[str, Tensor])
 
 def check_wanted(where: object, wanted: Mapping[str, tuple[int, ...]], tensors: Mapping[str, Tensor]) -> None:
     """Raise `WeightsError` unless the tensors are finite floats, of the names and shapes `wanted`."""
+    if problem := misfit(wanted, tensors):
+        raise WeightsError(where, problem)
+
+
+def misfit(wanted: Mapping[str, tuple[int, ...]], tensors: Mapping[str, Tensor]) -> str:
+    """What keeps tensors from being the finite floats `wanted`, by name and shape; empty where nothing does."""
     got = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if wanted != got:
         wrong = sorted(name for name in wanted.keys() | got.keys() if wanted.get(name) != got.get(name))[0]
-        raise WeightsError(
-            where, f"does not fit its own widths: {wrong} is {got.get(wrong)}, needed {wanted.get(wrong)}"
-        )
+        return f"does not fit its own widths: {wrong} is {got.get(wrong)}, needed {wanted.get(wrong)}"
     for name, tensor in tensors.items():
         if not tensor.is_floating_point() or not bool(tensor.float().isfinite().all()):
-            raise WeightsError(where, f"holds values in {name} that are not finite floats; fetch it again")
+            return f"holds values in {name} that are not finite floats; fetch it again"
+    return ""

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from miscomp.codecs.catalog import CodecSpec
+from miscomp.codecs.spec import CodecSpec
 from miscomp.images import Pixels
 
 HIGH_BPPS = (0.75, 1.125)

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from miscomp.codecs.catalog import CodecSpec
+from miscomp.codecs.spec import CodecSpec
 from miscomp.detect.reader import TextReader
 from miscomp.detect.words import SURE, Quad, Word, reading_cost
 from miscomp.images import Pixels

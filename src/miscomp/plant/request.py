@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from miscomp.codecs.catalog import CodecSpec, open_codec
 from miscomp.codecs.request import model_row, resolve_references
+from miscomp.codecs.spec import CodecSpec, open_spec
 from miscomp.errors import MissingExtra, UsageError
 from miscomp.folders import package_version
 from miscomp.images import list_images
@@ -132,7 +132,7 @@ def make_plan(specs: Sequence[CodecSpec], folder: Path, options: PlantOptions) -
     references = resolve_references(specs)
     _check_extras(options)
     for spec in (*specs, *references.values()):
-        open_codec(spec.name)
+        open_spec(spec)
     return PlantPlan(
         folder=folder,
         specs=tuple(specs),

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from miscomp.codecs.catalog import CodecSpec
+from miscomp.codecs.spec import CodecSpec
 from miscomp.folders import write_text
 from miscomp.pairset import ANNOTATIONS, CONTROL, IMAGES, MODELS, NEGATIVES, PLANTS
 from miscomp.plant.plates import read_plates

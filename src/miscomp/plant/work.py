@@ -10,8 +10,8 @@ from functools import cache
 
 import numpy as np
 
-from miscomp.codecs.catalog import CodecSpec, open_codec
 from miscomp.codecs.rate import encode
+from miscomp.codecs.spec import CodecSpec, open_spec
 from miscomp.detect.reader import TextReader
 from miscomp.errors import InputError, MiscompError
 from miscomp.images import Picture, Pixels, read
@@ -41,7 +41,7 @@ _SCENE, _SEAMS, _CONTROLS, _NATURAL = range(4)
 def open_codecs(plan: PlantPlan) -> None:
     """Load what is costly once, before a process begins."""
     for spec in (*plan.specs, *plan.references.values(), *controls.control_specs(plan.specs)):
-        open_codec(spec.name)
+        open_spec(spec)
 
 
 def plant_picture(plan: PlantPlan, task: PictureTask) -> PictureResult:

@@ -1,0 +1,114 @@
+"""The factorised density of hyper-latents: one learned distribution per channel.
+
+Ballé et al., "Variational image compression with a scale hyperprior", ICLR 2018, appendix 6.1, with the tensors'
+names of CompressAI.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from miscomp.codecs.exact import to_units
+from miscomp.codecs.frequencies import SYMBOL_LIMIT, Counts, whole_from_shares
+from miscomp.codecs.networks.base import GAUSSIANS, Port
+from miscomp.codecs.networks.gdn import lower_bound
+
+LEAST_LIKELIHOOD = 1e-9
+"""Below it the estimated rate does not look, as in the published codecs."""
+
+_FILTERS = (1, 3, 3, 3, 3, 1)
+_INIT_SCALE = 10.0
+
+
+def bits_of(likelihood: Tensor) -> Tensor:
+    """-log2 of likelihoods (b, ...), bounded below, summed per picture: (b)."""
+    return -torch.log2(lower_bound(likelihood, LEAST_LIKELIHOOD)).flatten(1).sum(1)
+
+
+def gaussian_likelihood(value: Tensor, scale: Tensor, *, lower: float = 0.11) -> Tensor:
+    """Mass of a bin of width 1 around `value` under a zero-mean Gaussian whose scale is at least `lower`."""
+    scale = lower_bound(scale, lower)
+    value = value.abs()
+    root = -(2**-0.5)
+    upper = 0.5 * torch.erfc(root * ((0.5 - value) / scale))
+    return upper - 0.5 * torch.erfc(root * ((-0.5 - value) / scale))
+
+
+def quantised(value: Tensor, mean: Tensor | None, *, training: bool) -> Tensor:
+    """`value` rounded around `mean`; while training with uniform noise in its place."""
+    if training:
+        return value + torch.empty_like(value).uniform_(-0.5, 0.5)
+    return value.round() if mean is None else (value - mean).round() + mean
+
+
+class EntropyBottleneck(nn.Module):
+    """Densities of `channels` channels; `quantiles` (c, 1, 3) hold the tails' ends and, in the middle, the medians."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+        self.matrices, self.biases, self.factors = nn.ParameterList(), nn.ParameterList(), nn.ParameterList()
+        scale = _INIT_SCALE ** (1 / (len(_FILTERS) - 1))
+        for index, (width, following) in enumerate(pairwise(_FILTERS)):
+            start = math.log(math.expm1(1 / scale / following))
+            self.matrices.append(nn.Parameter(torch.full((channels, following, width), start)))
+            self.biases.append(nn.Parameter(torch.rand(channels, following, 1) - 0.5))
+            if index < len(_FILTERS) - 2:
+                self.factors.append(nn.Parameter(torch.zeros(channels, following, 1)))
+        ends = torch.tensor([-_INIT_SCALE, 0.0, _INIT_SCALE])
+        self.quantiles = nn.Parameter(ends.expand(channels, 1, 3).contiguous())
+
+    @property
+    def medians(self) -> Tensor:
+        """(c): the values around which is rounded."""
+        return self.quantiles[:, 0, 1]
+
+    def logits(self, values: Tensor) -> Tensor:
+        """Cumulative probabilities before the sigmoid, for values (c, 1, n); in the values' precision."""
+        logits = values
+        for index, (matrix, bias) in enumerate(zip(self.matrices, self.biases, strict=True)):
+            logits = nn.functional.softplus(matrix.to(values.dtype)) @ logits + bias.to(values.dtype)
+            if index < len(self.factors):
+                logits = logits + self.factors[index].to(values.dtype).tanh() * logits.tanh()
+        return logits
+
+    def bits(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """z_hat (b, c, h, w) and its estimated bits (b), for z (b, c, h, w)."""
+        z_hat = quantised(z, self.medians[:, None, None], training=self.training)
+        flat = z_hat.transpose(0, 1).reshape(self.channels, 1, -1)
+        mass = torch.sigmoid(self.logits(flat + 0.5)) - torch.sigmoid(self.logits(flat - 0.5))
+        per_picture = mass.view(self.channels, z.shape[0], -1).transpose(0, 1)
+        return z_hat, bits_of(per_picture)
+
+    def coder(self) -> BottleneckCoder:
+        """What streams are coded with, of the weights as they are now. Raises `ValueError` for broken densities."""
+        return BottleneckCoder(self)
+
+
+class BottleneckCoder:
+    """The densities as whole-number frequencies, computed once in float64."""
+
+    @torch.no_grad()
+    def __init__(self, densities: EntropyBottleneck) -> None:
+        # Medians are rounded to the grid, so that what follows from z_hat is in whole numbers.
+        self.medians = to_units(densities.medians.detach())
+        steps = torch.arange(-SYMBOL_LIMIT, SYMBOL_LIMIT + 1, dtype=torch.float64)
+        values = densities.medians.detach().double()[:, None, None] + steps
+        low, high = densities.logits(values - 0.5), densities.logits(values + 0.5)
+        # The difference of two numbers close to 1 would lose its digits: both are mirrored to the small side.
+        sign = torch.where(low + high > 0, -1.0, 1.0)
+        mass = (torch.sigmoid(sign * high) - torch.sigmoid(sign * low)).abs()[:, 0].numpy()
+        self.tables: list[Counts] = [whole_from_shares(np.asarray(row)) for row in mass]
+
+    def code(self, port: Port, z: Tensor | None, height: int, width: int) -> Tensor:
+        """Code z (1, c, h, w), none when decoding; returns z_hat (1, c, h, w) in units of 2^-FRACTION."""
+        channels = len(self.tables)
+        mean = self.medians[:, None].expand(channels, height * width)
+        index = (GAUSSIANS + torch.arange(channels))[:, None].expand(channels, height * width)
+        target = None if z is None else z[0].flatten(1)
+        return port.code(mean, index, target).view(1, channels, height, width)
