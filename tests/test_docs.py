@@ -53,6 +53,7 @@ def test_the_readme_begins_with_the_two_commands() -> None:
     [
         ("audit.md", "audit"),
         ("codecs.md", "compress"),
+        ("weights.md", "weights"),
         ("training.md", "train"),
         ("evaluate.md", "evaluate"),
         ("descriptions.md", "describe"),
@@ -63,7 +64,7 @@ def test_the_readme_begins_with_the_two_commands() -> None:
 def test_every_option_of_a_command_is_on_its_page(page: str, name: str) -> None:
     shown = text_of(f"docs/{page}") + text_of("docs/images.md")
     short = {"--output": "-o", "--text": "--no-text", "--plots": "--no-plots", "--swap": "--no-swap"}
-    short |= {"--controls": "--no-controls"}
+    short |= {"--controls": "--no-controls", "--memory": "--no-memory"}
     assert [option for option in options_of(name) if short.get(option, option) not in shown] == []
 
 

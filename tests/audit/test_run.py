@@ -18,7 +18,8 @@ from PIL import Image
 
 from miscomp.audit.run import AuditOptions, Progress, default_jobs, run_audit
 from miscomp.audit.store import AuditFolder
-from miscomp.codecs.catalog import open_codec, parse_spec
+from miscomp.codecs.catalog import open_codec
+from miscomp.codecs.spec import parse_spec
 from miscomp.errors import UnknownName, UsageError
 from miscomp.images import Pixels, read, write_png
 from miscomp.records import Annotation, ImageRow, ModelRow
@@ -224,7 +225,7 @@ def test_a_killed_audit_leaves_whole_pairs_and_goes_on_from_there(photos: Path, 
     shutil.copy(photos / "c.png", photos / "b-killed.png")
     program = (
         "import sys; sys.path[:0] = sys.argv[1:3]; from pathlib import Path\n"
-        "from miscomp.audit.run import AuditOptions, run_audit; from miscomp.codecs.catalog import parse_spec\n"
+        "from miscomp.audit.run import AuditOptions, run_audit; from miscomp.codecs.spec import parse_spec\n"
         "run_audit([Path(sys.argv[3])], None, tuple(map(parse_spec, sys.argv[5:])), Path(sys.argv[4]),"
         " AuditOptions(jobs=1, detector='fake_detector'))"
     )

@@ -17,6 +17,9 @@ from miscomp.errors import UnknownName, UsageError
 DOCUMENT = Path(__file__).parents[2] / "docs" / "evaluate.md"
 
 
+QUICK = ("--no-plots", "--no-memory")
+
+
 def run(*arguments: object) -> Result:
     return CliRunner().invoke(app, ["evaluate", *map(str, arguments)])
 
@@ -28,7 +31,19 @@ def photos(tmp_path: Path) -> Path:
 
 def test_it_prints_tables_and_the_summary_s_path_and_tells_progress(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    arguments = (photos, "--codec", "jpeg", "--codec", "webp@q10", "--points", 4, "--no-plots", "-o", out)
+    arguments = (
+        photos,
+        "--codec",
+        "jpeg",
+        "--codec",
+        "webp@q10",
+        "--points",
+        4,
+        "--no-plots",
+        "--no-memory",
+        "-o",
+        out,
+    )
     result = run(*arguments, "--generations", 2)
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
@@ -46,7 +61,7 @@ def test_it_prints_tables_and_the_summary_s_path_and_tells_progress(photos: Path
 def test_json_is_the_summary_and_failures_leave_with_1(photos: Path, tmp_path: Path) -> None:
     (photos / "broken.png").write_bytes(b"no picture")
     out = tmp_path / "out"
-    result = run(photos, "--codec", "jpeg", "--bpp", "1,2.5", "--no-plots", "-o", out, "--json")
+    result = run(photos, "--codec", "jpeg", "--bpp", "1,2.5", *QUICK, "-o", out, "--json")
     assert result.exit_code == 1
     record = json.loads(result.stdout)
     assert record == json.loads((out / "summary.json").read_text())
@@ -57,7 +72,18 @@ def test_json_is_the_summary_and_failures_leave_with_1(photos: Path, tmp_path: P
 
 def test_several_files_may_be_named(photos: Path, tmp_path: Path) -> None:
     images = sorted(photos.iterdir())
-    result = run(*images, "--codec", "jpeg@q5", "--published", "none", "--no-plots", "-o", tmp_path / "out", "--json")
+    result = run(
+        *images,
+        "--codec",
+        "jpeg@q5",
+        "--published",
+        "none",
+        "--no-plots",
+        "--no-memory",
+        "-o",
+        tmp_path / "out",
+        "--json",
+    )
     assert result.exit_code == 0 and json.loads(result.stdout)["images"] == 2
 
 
@@ -78,5 +104,5 @@ def test_wrong_requests_are_refused(photos: Path, tmp_path: Path) -> None:
 def test_every_option_is_on_its_page() -> None:
     page = DOCUMENT.read_text(encoding="utf-8")
     options = [max(one.opts, key=len) for one in build(COMMANDS["evaluate"]).params if one.opts[0].startswith("-")]
-    short = {"--output": "-o", "--plots": "--no-plots"}
+    short = {"--output": "-o", "--plots": "--no-plots", "--memory": "--no-memory"}
     assert [option for option in options if short.get(option, option) not in page] == []

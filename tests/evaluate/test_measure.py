@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from miscomp.codecs.base import EstimatesBits
-from miscomp.codecs.catalog import CodecSpec, open_codec
+from miscomp.codecs.catalog import open_codec
+from miscomp.codecs.spec import CodecSpec
 from miscomp.errors import UsageError
 from miscomp.evaluate.measure import measure, warm_up
 from miscomp.images import Picture, Pixels, read, write_png

@@ -11,7 +11,8 @@ from PIL import Image
 
 from miscomp.codecs.catalog import CODECS
 from miscomp.evaluate import plots as evaluate_plots
-from miscomp.evaluate.plots import draw_curves, draw_drift
+from miscomp.evaluate.memory import MemoryRow
+from miscomp.evaluate.plots import draw_curves, draw_drift, draw_memory
 from miscomp.evaluate.published import published_curves
 from miscomp.evaluate.results import Curve, DriftPoint, Point
 from miscomp.report import plots
@@ -98,4 +99,21 @@ def test_drift_has_one_line_a_setting_and_one_name_a_codec(tmp_path: Path) -> No
 
 def test_every_codec_of_the_registry_has_a_look_of_its_own() -> None:
     looks = [evaluate_plots._look(name) for name in CODECS.names]
-    assert len({colour for colour, _ in looks}) == len({marker for _, marker in looks}) == len(CODECS)
+    assert len(set(looks)) == len(CODECS)
+    # Those whose files need no weights of a user's are told apart by colour alone.
+    assert len({colour for colour, _ in looks[:6]}) == len({marker for _, marker in looks[:6]}) == 6
+
+
+@pytest.mark.usefixtures("texts_kept")
+def test_the_plot_of_memory_has_both_peaks_of_the_setting_that_takes_most(tmp_path: Path) -> None:
+    low = MemoryRow(
+        filename="a.png", width=30, height=20, codec="jpeg", setting="q5", quality=5, encode_peak_mb=40.0,
+        encode_before_mb=None, decode_peak_mb=52.0, decode_before_mb=41.0,
+    )  # fmt: skip
+    rows = [low, replace(low, setting="q9", encode_peak_mb=61.0), replace(low, codec="lucid", encode_peak_mb=400.0)]
+    draw_memory((), tmp_path / "none")
+    draw_memory(rows, tmp_path / "memory")
+    found = texts(tmp_path / "memory.svg")
+    assert {"jpeg", "lucid", "encode 61", "encode 400", "decode 52"} <= set(found) and "encode 40" not in found
+    assert any(text.startswith("30 x 20 pixels; fresh processes, whole; pale: before coding") for text in found)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["memory.png", "memory.svg"]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from miscomp.codecs.catalog import CodecSpec
+from miscomp.codecs.spec import CodecSpec
 from miscomp.evaluate.compare import compare
 from miscomp.evaluate.measure import GenerationRow, MeasuredRow
 from miscomp.evaluate.published import published_curves
@@ -118,5 +118,7 @@ def test_a_line_joins_points_of_one_kind_only() -> None:
     # By hand: three qualities against one rate.
     assert [point.setting for point in curve.line] == ["q1", "q2", "q3"]
     assert compressai_record(curve)["results"]["bpp"] == [0.2, 0.3, 0.4]
+    seeded = [replace(row, setting=f"{row.setting}+seed3") for row in rows]
+    assert [point.setting for point in make_curves(seeded, SPECS[:1])[0].line] == ["q1+seed3", "q2+seed3", "q3+seed3"]
     (rates,) = make_curves(rows[1:2], SPECS[:1])
     assert [point.setting for point in rates.line] == ["0.25bpp"]

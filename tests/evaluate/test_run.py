@@ -6,6 +6,7 @@ import csv
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from PIL import Image
 from ramps import noisy_ramps
 
 from miscomp.audit.run import Progress
-from miscomp.codecs.catalog import CodecSpec, open_codec, parse_spec
+from miscomp.codecs.catalog import open_codec
+from miscomp.codecs.spec import CodecSpec, parse_spec
 from miscomp.errors import ImageError, MissingExtra, UsageError
 from miscomp.evaluate import work
 from miscomp.evaluate.measure import Measurement, measure
@@ -22,11 +24,11 @@ from miscomp.evaluate.points import make_points
 from miscomp.evaluate.published import published_curves
 from miscomp.evaluate.run import EvaluateOptions, Evaluation, run_evaluation
 from miscomp.evaluate.store import EvaluationFolder
-from miscomp.evaluate.summary import summary_text
+from miscomp.evaluate.summary_text import summary_text
 from miscomp.images import read, write_png
 
 SPECS = make_points(["jpeg", "webp"], points=4)
-QUICK = EvaluateOptions(plots=False)
+QUICK = EvaluateOptions(plots=False, memory=False)
 TIMES = {"encode_s", "decode_s"}
 
 
@@ -50,7 +52,7 @@ def run(
 
 def test_tables_and_records_say_what_was_measured(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    evaluation, _ = run(photos, out, EvaluateOptions(plots=False, generations=2))
+    evaluation, _ = run(photos, out, replace(QUICK, generations=2))
     found = rows(out)
     assert [(row["filename"], f"{row['codec']}@{row['setting']}") for row in found] == [
         (name, str(spec)) for name in ("a.png", "b.png") for spec in SPECS
@@ -89,6 +91,45 @@ def test_a_run_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(
     assert rows(cut) == rows(tmp_path / "whole")
     _, told = run(photos, cut)
     assert {one.outcome for one in told} == {"planned", "kept"} and told[-1].done == told[-1].total == 16
+
+
+def test_memory_is_of_the_largest_picture_that_has_every_setting_and_measured_once(
+    photos: Path, tmp_path: Path
+) -> None:
+    write_png(photos / "large.png", np.full((60, 64, 3), 9, np.uint8))
+    write_png(photos / "long.png", np.zeros((1, 17000, 3), np.uint8))  # too long for WebP
+    out, options = tmp_path / "out", replace(QUICK, memory=True)
+    specs = [parse_spec("jpeg@q5"), parse_spec("webp@q10")]
+    evaluation, told = run(photos, out, options, specs)
+    assert [one.model for one in told[-2:]] == ["jpeg@q5, memory", "webp@q10, memory"] and told[-1].done == 2
+    found = rows(out, "memory.csv")
+    assert [(row["filename"], row["codec"], row["setting"]) for row in found] == [
+        ("large.png", "jpeg", "q5"), ("large.png", "webp", "q10")
+    ]  # fmt: skip
+    summary = json.loads((out / "summary.json").read_text())
+    record = summary["codecs"][1]["points"][0]["memory"]
+    assert record["picture"] == "large.png" and record["height"] == 60
+    assert record["encode_process_peak_mb"] == float(found[1]["encode_peak_mb"]) > 20
+    assert json.loads((out / "results" / "webp.json").read_text())["results"]["decoding_peak_memory_mb"] == [
+        record["decode_process_peak_mb"]
+    ]
+    assert "Peak memory of a fresh process that encodes, or decodes, large.png (64 x 60)" in summary_text(evaluation)
+    lines = (out / "journal.jsonl").read_text().splitlines(keepends=True)
+    (out / "journal.jsonl").write_text("".join(lines[:-1]) + lines[-1].replace('"width": 64', '"width": "64"'))
+    again, told = run(photos, out, options, specs)
+    assert [one.outcome for one in told[-2:]] == ["kept", "done"] and again.memory[0] == evaluation.memory[0]
+    without, told = run(photos, out, QUICK, specs)
+    assert without.memory == () and not (out / "memory.csv").exists() and "memory" not in told[-1].model
+
+
+def test_memory_that_cannot_be_measured_is_a_failure_of_that_alone(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("miscomp.evaluate.memory._WORKER", "no_such_module")
+    evaluation, told = run(photos, tmp_path / "out", replace(QUICK, memory=True), SPECS[:1])
+    (failure,) = evaluation.failures
+    assert failure.name == "a.png" and failure.reason.startswith(f"{SPECS[0]}, memory: the process that was to encode")
+    assert told[-1].outcome == "failed" and evaluation.images == 2 and evaluation.curves[0].points[0].memory is None
 
 
 def killed_after(count: int) -> Callable[..., Measurement]:
@@ -148,13 +189,13 @@ def test_nothing_that_works_still_gives_a_summary(tmp_path: Path) -> None:
 
 def test_a_folder_is_gone_on_with_only_for_the_same_request(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    run(photos, out, EvaluateOptions(generations=1))
+    run(photos, out, EvaluateOptions(generations=1, memory=False))
     (out / "mine.txt").write_text("kept")
     with pytest.raises(UsageError, match=r"other settings \(generations: 1, now 0\)"):
         run(photos, out)
     with pytest.raises(UsageError, match=r"\(codecs: .*; generations: 1, now 0\)"):
         run(photos, out, specs=SPECS[:1])
-    run(photos, out, EvaluateOptions(plots=False, force=True), specs=[parse_spec("jpeg@2bpp")])
+    run(photos, out, replace(QUICK, force=True), specs=[parse_spec("jpeg@2bpp")])
     assert {str(path.relative_to(out)) for path in out.rglob("*")} == {
         "images.csv", "journal.jsonl", "mine.txt", "results", "results/jpeg.json", "settings.json", "summary.json",
     }  # fmt: skip
@@ -199,19 +240,19 @@ def test_wrong_requests_are_refused_before_anything_is_written(
 
 
 def test_a_limit_on_megapixels_is_kept(photos: Path, tmp_path: Path) -> None:
-    evaluation, _ = run(photos, tmp_path / "out", EvaluateOptions(plots=False, max_megapixels=0.003))
+    evaluation, _ = run(photos, tmp_path / "out", replace(QUICK, max_megapixels=0.003))
     assert len(evaluation.failures) == 2 and evaluation.rows == ()
 
 
 def test_plots_are_drawn_and_taken_away_with_the_figures_they_showed(photos: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="the extra `plots` is not installed")
     out = tmp_path / "out"
-    run(photos, out, EvaluateOptions(generations=2))
+    run(photos, out, EvaluateOptions(generations=2, memory=False))
     # These pictures are too small for MS-SSIM.
     assert {path.name for path in (out / "plots").iterdir()} == {
         "psnr.png", "psnr.svg", "generations.png", "generations.svg",
     }  # fmt: skip
-    run(photos, out, EvaluateOptions(generations=2, plots=False))
+    run(photos, out, replace(QUICK, generations=2))
     assert not (out / "plots").exists()
 
 

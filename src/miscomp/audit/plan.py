@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from miscomp.codecs.catalog import CodecSpec, open_codec
 from miscomp.codecs.request import model_row, resolve_references
+from miscomp.codecs.spec import CodecSpec, open_spec
 from miscomp.errors import UsageError
 from miscomp.folders import package_version
 from miscomp.pairs import Matching
@@ -108,7 +108,7 @@ def make_plan(specs: Sequence[CodecSpec], folder: Path, options: AuditOptions, *
     detect = options.detect if options.detect is not None else load(f"{options.detector}:DetectSettings")()
     references = resolve_references(specs)
     for spec in (*specs, *references.values()):
-        open_codec(spec.name)
+        open_spec(spec)
     models = (*((ModelRow(model=GIVEN, codec=GIVEN),) if given else ()), *map(model_row, specs))
     return Plan(
         folder=folder,

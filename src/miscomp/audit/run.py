@@ -20,13 +20,14 @@ from miscomp.audit.plan import DEFAULT_CODECS, AuditOptions, ImageTask, Plan, ma
 from miscomp.audit.processes import run_tasks
 from miscomp.audit.store import AuditFolder
 from miscomp.audit.work import Event
-from miscomp.codecs.catalog import CodecSpec
+from miscomp.codecs.spec import CodecSpec
 from miscomp.errors import MissingExtra, UsageError
 from miscomp.folders import write_text
 from miscomp.pairs import match_files
 from miscomp.records import Annotation, Failure, ImageRow, ModelRow, PairResult
 from miscomp.report.page import write_html
 from miscomp.report.run import Run, write_json
+from miscomp.report.seeds import compare_seeds
 from miscomp.tables import write as write_table
 
 __all__ = ["DEFAULT_CODECS", "AuditOptions", "Progress", "default_jobs", "run_audit"]
@@ -80,13 +81,15 @@ def run_audit(
             ended = _follow(plan, tasks, jobs, progress)
         finally:
             store.clean()
+        results = _results(tasks, ended)
         run = Run(
             version=plan.version,
             settings=plan.settings,
-            results=_results(tasks, ended),
+            results=results,
             failures=(*failures, *_failures(tasks, ended)),
             unmatched=matching.unmatched,
             detector=plan.detector_version,
+            seeds=compare_seeds(results, plan.models),
         )
         pairs = sum(len(task.models) for task in tasks)
         progress(Progress(done=pairs, total=pairs, outcome="writing"))

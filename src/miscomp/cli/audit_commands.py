@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +13,7 @@ import typer
 
 from miscomp.cli.talk import MegapixelsOption, progress_bar, tell_above
 from miscomp.cli.talk import tell as say
+from miscomp.errors import UsageError
 from miscomp.report.wording import one_line
 
 if TYPE_CHECKING:
@@ -39,6 +40,14 @@ def audit(
             metavar="SPEC",
             help="Codec to audit, as in lucid@0.25bpp, jpeg@q30 or jpeg@like:lucid (the rate that lucid reached on "
             "that image); may be repeated. Without codecs and RECONSTRUCTIONS: lucid@0.25bpp and jpeg@like:lucid.",
+        ),
+    ] = None,
+    seed: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SEEDS",
+            help="Audit every codec that decodes at random with each of these seeds, as in --seed 1 --seed 2 or "
+            "--seed 1,2,3, and say which findings come back.",
         ),
     ] = None,
     jobs: Annotated[
@@ -77,7 +86,8 @@ def audit(
     Example: miscomp audit photos --codec lucid@0.25bpp --codec jpeg@like:lucid -o report
     """
     from miscomp.audit.run import DEFAULT_CODECS, AuditOptions, run_audit
-    from miscomp.codecs.catalog import parse_spec
+    from miscomp.codecs.request import with_seeds
+    from miscomp.codecs.spec import parse_spec
     from miscomp.detect.base import DEFAULT_DETECTOR, DetectSettings
     from miscomp.detect.catalog import DETECTORS
 
@@ -87,13 +97,24 @@ def audit(
     detect = DetectSettings(detector=row.name, text=reads, faces=faces, face_embedding=face_embedding)
     options = AuditOptions(jobs=jobs, max_megapixels=max_megapixels, detect=detect, force=force)
     given = None if reconstructions is None else [reconstructions]
+    specs = with_seeds(tuple(map(parse_spec, names)), _seeds(seed or ()))
     with showing_progress() as progress:
-        run = run_audit([originals], given, tuple(map(parse_spec, names)), output, options, progress=progress)
+        run = run_audit([originals], given, specs, output, options, progress=progress)
     tell(run, output, json_object=json_object)
+
+
+def _seeds(texts: Sequence[str]) -> list[int]:
+    """Read `1` and `1,2,3`; raises `UsageError` for anything else."""
+    parts = [part.strip() for text in texts for part in text.split(",")]
+    wrong = [part for part in parts if not (part.isascii() and part.isdigit() and len(part) <= 20)]
+    if wrong:
+        raise UsageError(f"--seed needs whole numbers of 0 or more with commas between them; got {wrong[0]!r}")
+    return [int(part) for part in parts]
 
 
 def tell(run: Run, folder: Path, *, json_object: bool) -> None:
     """Print a finished audit: figures on stdout, what went wrong on stderr. Leaves with 1 if anything failed."""
+    from miscomp.report.seeds import seeds_text, summarise_seeds
     from miscomp.report.summary import summarise, summary_text
 
     summary = summarise(run)
@@ -102,9 +123,16 @@ def tell(run: Run, folder: Path, *, json_object: bool) -> None:
         figures = {"images": summary.images, "pairs": summary.reconstructions, "findings": summary.findings}
         failures = [{"name": failure.name, "reason": failure.reason} for failure in run.failures]
         record = {"report": str(report), **figures, "failures": failures, "unmatched": list(run.unmatched)}
+        if run.seeds:
+            record["seeds"] = [
+                {"model": one.model, "seeds": one.seeds, "images": one.images, "places_by_seeds": dict(one.places)}
+                for one in summarise_seeds(run.seeds)
+            ]
         typer.echo(json.dumps(record))
     else:
         typer.echo(summary_text(summary).rstrip("\n"))
+        if run.seeds:
+            typer.echo(seeds_text(run.seeds))
         typer.echo(f"report: {one_line(str(report))}")
     if run.settings.get("detect.faces") == "":
         say("faces were not looked for: no face detector was given (--faces)")
@@ -120,8 +148,8 @@ def tell(run: Run, folder: Path, *, json_object: bool) -> None:
 
 def _missed_rates(run: Run) -> list[str]:
     """Codecs asked for at a rate that they did not come close to, with how often."""
-    from miscomp.codecs.catalog import parse_spec
     from miscomp.codecs.rate import TOLERANCE
+    from miscomp.codecs.spec import parse_spec
     from miscomp.records import GIVEN
 
     reached: dict[str, list[bool]] = {}

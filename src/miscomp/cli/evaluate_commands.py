@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -44,9 +44,22 @@ def evaluate(
             "get some by themselves.",
         ),
     ] = None,
+    expect: Annotated[
+        Literal["published"] | None,
+        typer.Option(
+            help="Compare each point with the one published for the same weights, and leave with 1 if any differs by "
+            "more than the tolerances; only for the 24 Kodak images."
+        ),
+    ] = None,
+    tolerance_bpp: Annotated[float, typer.Option(metavar="PERCENT", help="For --expect: percent of rate.")] = 1.0,
+    tolerance_psnr: Annotated[float, typer.Option(metavar="DB", help="For --expect: dB of PSNR.")] = 0.05,
+    tolerance_ms_ssim: Annotated[float, typer.Option(metavar="DB", help="For --expect: dB of MS-SSIM.")] = 0.05,
     generations: Annotated[
         int, typer.Option(min=0, help="Compress each picture this many times over, and show the drift.")
     ] = 0,
+    memory: Annotated[
+        bool, typer.Option("--memory/--no-memory", help="Measure peak memory too, in two processes for each setting.")
+    ] = True,
     plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Draw the curves.")] = True,
     max_megapixels: MegapixelsOption = 200.0,
     force: Annotated[
@@ -61,13 +74,17 @@ def evaluate(
 
     Example: miscomp evaluate photos --codec lucid --codec jpeg --codec webp -o evaluation
     """
+    from miscomp.evaluate.expect import Tolerances
     from miscomp.evaluate.points import make_points
     from miscomp.evaluate.run import EvaluateOptions, run_evaluation
 
     specs = make_points(codec, points=points, bpps=_rates(bpp))
+    tolerances = Tolerances(bpp_percent=tolerance_bpp, psnr_db=tolerance_psnr, ms_ssim_db=tolerance_ms_ssim)
     options = EvaluateOptions(
         generations=generations,
         published=None if not published else tuple(published),
+        expect=None if expect is None else tolerances,
+        memory=memory,
         plots=plots,
         max_megapixels=max_megapixels,
         force=force,
@@ -86,8 +103,12 @@ def _rates(text: str | None) -> list[float]:
 
 
 def _tell(evaluation: Evaluation, folder: Path, *, json_object: bool) -> None:
-    """Print figures on stdout, what went wrong on stderr. Leaves with 1 if anything failed."""
-    from miscomp.evaluate.summary import summary_record, summary_text
+    """Print figures on stdout, what went wrong on stderr.
+
+    Leaves with 1 if anything failed, or if a point differs from the published one by more than is tolerated.
+    """
+    from miscomp.evaluate.summary import summary_record
+    from miscomp.evaluate.summary_text import summary_text
 
     if json_object:
         typer.echo(json.dumps(summary_record(evaluation)))
@@ -96,5 +117,8 @@ def _tell(evaluation: Evaluation, folder: Path, *, json_object: bool) -> None:
         typer.echo(f"summary: {one_line(str(folder / 'summary.json'))}")
     for failure in evaluation.failures:
         tell(f"failed: {failure.name}: {failure.reason}")
-    if evaluation.failures:
+    differing = [one for one in evaluation.deviations if one.beyond]
+    for one in differing:
+        tell(f"differs from what was published: {one.codec}@{one.setting}: {', '.join(one.beyond)}")
+    if evaluation.failures or differing:
         raise typer.Exit(1)

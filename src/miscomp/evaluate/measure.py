@@ -6,8 +6,9 @@ import time
 from dataclasses import dataclass
 
 from miscomp.codecs.base import MAX_MEGAPIXELS, Codec, EstimatesBits
-from miscomp.codecs.catalog import CODECS, CodecSpec
+from miscomp.codecs.catalog import CODECS
 from miscomp.codecs.rate import encode_at_bpp
+from miscomp.codecs.spec import CodecSpec
 from miscomp.errors import UsageError
 from miscomp.images import Picture, Pixels
 from miscomp.metrics.psnr import psnr_pixels
@@ -82,7 +83,7 @@ def measure(picture: Picture, spec: CodecSpec, codec: Codec, *, generations: int
     """
     pixels, row = picture.pixels, CODECS[spec.name]
     row.check_size(picture.width, picture.height)
-    quality, note = spec.quality, ""
+    quality, note = spec.fixed_quality, ""
     if quality is None:
         if spec.bpp is None:
             raise UsageError(f"{spec} has no quality and no rate of its own; name one")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from miscomp.codecs.catalog import CODECS
+from miscomp.evaluate.memory import MemoryRow
 from miscomp.evaluate.published import PublishedCurve
 from miscomp.evaluate.results import Curve, DriftPoint, Point
 from miscomp.report.plots import plot, save_plot
@@ -83,6 +84,35 @@ def draw_drift(drift: Sequence[DriftPoint], stem: Path) -> None:
         save_plot(figure, stem)
 
 
+def draw_memory(rows: Sequence[MemoryRow], stem: Path) -> None:
+    """Write `stem.png` and `stem.svg`: for each codec the highest peak among its settings, encoding and decoding.
+
+    What the process held before it coded is drawn pale, where the system tells it.
+    """
+    if not rows:
+        return
+    names = list(dict.fromkeys(row.codec for row in rows))
+    picture = f"{rows[0].width} x {rows[0].height} pixels"
+    subtitle = f"{picture}; fresh processes, whole; pale: before coding; the setting that takes most"
+    with plot("Peak memory", (_SIZE[0], 1.9 + 0.55 * len(names)), subtitle=subtitle) as (figure, axes):
+        for place, name in enumerate(names):
+            mine = [row for row in rows if row.codec == name]
+            encode = max((row.encode_peak_mb, row.encode_before_mb or 0.0) for row in mine)
+            decode = max((row.decode_peak_mb, row.decode_before_mb or 0.0) for row in mine)
+            for offset, label, (peak, before) in ((-0.2, "encode", encode), (0.2, "decode", decode)):
+                y, colour = place + offset, _look(name)[0]
+                axes.barh(y, peak, 0.34, color=colour, zorder=3)
+                axes.barh(y, before, 0.34, color="white", alpha=0.55, zorder=4)
+                text = f"{label} {peak:.0f}"
+                axes.annotate(text, (peak, y), (5, -3), textcoords="offset points", fontsize=8, color=colour)
+        axes.set_yticks(range(len(names)), names)
+        axes.invert_yaxis()
+        axes.set(xlim=(0, 1.2 * max(max(row.encode_peak_mb, row.decode_peak_mb) for row in rows)))
+        axes.set_xlabel("Resident memory (MB, 10^6 bytes)")
+        axes.grid(visible=False, axis="y")
+        save_plot(figure, stem)
+
+
 def _images(count: int) -> str:
     return f"{count} image{'s' if count != 1 else ''}"
 
@@ -121,4 +151,5 @@ def _draw_published(axes: Axes, published: Sequence[PublishedCurve], metric: Met
 
 def _look(codec: str) -> tuple[str, str]:
     place = CODECS.names.index(codec)
-    return _COLOURS[place % len(_COLOURS)], _MARKERS[place % len(_MARKERS)]
+    # A round of colours later the markers are shifted, so that no two codecs share both.
+    return _COLOURS[place % len(_COLOURS)], _MARKERS[(place + place // len(_COLOURS)) % len(_MARKERS)]

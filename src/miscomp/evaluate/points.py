@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from miscomp.codecs.catalog import CODECS, CodecSpec, parse_spec
+from miscomp.codecs.catalog import CODECS
+from miscomp.codecs.spec import CodecSpec, parse_spec
 from miscomp.errors import UsageError
 
 DEFAULT_POINTS = 8

@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from miscomp.codecs.catalog import CODECS, CodecSpec
+from miscomp.codecs.catalog import CODECS
+from miscomp.codecs.spec import CodecSpec
 from miscomp.evaluate.measure import GenerationRow, MeasuredRow
+from miscomp.evaluate.memory import MemoryRow
 from miscomp.report.summary import Mean, mean_interval
 
 
@@ -33,6 +35,8 @@ class Point:
     encode_s: float
     """Mean."""
     decode_s: float
+    memory: MemoryRow | None = None
+    """Of one picture; none where it was not measured."""
 
     @property
     def ms_ssim_db(self) -> float | None:
@@ -60,7 +64,7 @@ class Curve:
         A mean over images at one quality and one at one rate weigh the images differently, so a line through both
         goes up and down.
         """
-        rates = tuple(point for point in self.points if point.setting.endswith("bpp"))
+        rates = tuple(point for point in self.points if point.setting.partition("+seed")[0].endswith("bpp"))
         return rates if 2 * len(rates) > len(self.points) else tuple(p for p in self.points if p not in rates)
 
 
@@ -79,31 +83,35 @@ class DriftPoint:
     """Images that came back as they went in."""
 
 
-def make_curves(rows: Sequence[MeasuredRow], specs: Sequence[CodecSpec]) -> tuple[Curve, ...]:
+def make_curves(
+    rows: Sequence[MeasuredRow], specs: Sequence[CodecSpec], memory: Sequence[MemoryRow] = ()
+) -> tuple[Curve, ...]:
     """One curve per codec, in the order of the request; `rows` hold every image at every setting, or are empty."""
     by_setting: dict[tuple[str, str], list[MeasuredRow]] = {}
     for row in rows:
         by_setting.setdefault((row.codec, row.setting), []).append(row)
+    held = {(row.codec, row.setting): row for row in memory}
     curves = []
     for name in dict.fromkeys(spec.name for spec in specs):
         groups = [group for (codec, _), group in by_setting.items() if codec == name]
         if groups:
-            curves.append(_curve(name, groups))
+            curves.append(_curve(name, groups, held))
     return tuple(curves)
 
 
-def _curve(name: str, groups: Sequence[Sequence[MeasuredRow]]) -> Curve:
+def _curve(name: str, groups: Sequence[Sequence[MeasuredRow]], held: Mapping[tuple[str, str], MemoryRow]) -> Curve:
+    points = [_point(group, held.get((name, group[0].setting))) for group in groups]
     speeds = [row.megapixels_per_s for group in groups for row in group]
     return Curve(
         codec=name,
         images=len(groups[0]),
-        points=tuple(sorted(map(_point, groups), key=lambda point: (point.bpp.value, point.psnr_db.value))),
+        points=tuple(sorted(points, key=lambda point: (point.bpp.value, point.psnr_db.value))),
         encode_megapixels_per_s=statistics.median(encode for encode, _ in speeds),
         decode_megapixels_per_s=statistics.median(decode for _, decode in speeds),
     )
 
 
-def _point(rows: Sequence[MeasuredRow]) -> Point:
+def _point(rows: Sequence[MeasuredRow], memory: MemoryRow | None) -> Point:
     estimated = [row.estimated_bpp for row in rows if row.estimated_bpp is not None]
     ms_ssims = [row.ms_ssim for row in rows if row.ms_ssim is not None]
     return Point(
@@ -117,6 +125,7 @@ def _point(rows: Sequence[MeasuredRow]) -> Point:
         ms_ssim=_mean_similarity(ms_ssims) if len(ms_ssims) == len(rows) else None,
         encode_s=statistics.fmean(row.encode_s for row in rows),
         decode_s=statistics.fmean(row.decode_s for row in rows),
+        memory=memory,
     )
 
 
@@ -165,6 +174,7 @@ def compressai_record(curve: Curve) -> dict[str, Any]:
     Every list has one value per setting of the curve's line, a mean over the images; null stands for infinite or
     unknown.
     """
+    memory = [point.memory for point in curve.line]
     columns: dict[str, list[float | None]] = {
         "psnr-rgb": [point.psnr_db.value for point in curve.line],
         "psnr-rgb-pooled": [point.psnr_pooled_db for point in curve.line],
@@ -175,6 +185,8 @@ def compressai_record(curve: Curve) -> dict[str, Any]:
         "quality": [point.quality for point in curve.line],
         "encoding_time": [point.encode_s for point in curve.line],
         "decoding_time": [point.decode_s for point in curve.line],
+        "encoding_peak_memory_mb": [None if one is None else one.encode_peak_mb for one in memory],
+        "decoding_peak_memory_mb": [None if one is None else one.decode_peak_mb for one in memory],
     }
     return {
         "name": curve.codec,

@@ -1,7 +1,8 @@
 """The folder of an evaluation: settings that must not change under it, and a journal of what was measured.
 
     settings.json                  what was asked for; another request needs another folder
-    journal.jsonl                  one line per image and setting, written when it is measured
+    journal.jsonl                  one line per image and setting, and one for each setting's memory, written when
+                                   it is measured
 
 A line counts when it is whole, so a killed run loses what it was measuring and nothing else. Tables, summaries
 and plots are made from the journal at the end.
@@ -15,15 +16,32 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, get_type_hints
 
 from miscomp.evaluate.measure import GenerationRow, MeasuredRow, Measurement
+from miscomp.evaluate.memory import MemoryRow
 from miscomp.folders import ResultsFolder, write_text
 
 JOURNAL = "journal.jsonl"
-WRITTEN = ("images.csv", "generations.csv", "summary.json", "results/*.json", "plots/*.png", "plots/*.svg")
+WRITTEN = (
+    "images.csv",
+    "generations.csv",
+    "memory.csv",
+    "summary.json",
+    "results/*.json",
+    "plots/*.png",
+    "plots/*.svg",
+)
 """What is made from the journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """What was measured so far, by key."""
+
+    measurements: dict[str, Measurement] = field(default_factory=dict)
+    memory: dict[str, MemoryRow] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +72,29 @@ class EvaluationFolder(ResultsFolder):
             with suppress(OSError):  # it holds something else, or is not there
                 (self.path / name).rmdir()
 
-    def load(self) -> dict[str, Measurement]:
-        """What was measured, by key. A line that is torn or damaged is dropped, to be measured again."""
+    def load(self) -> Journal:
+        """What was measured. A line that is torn or damaged is dropped, to be measured again."""
+        journal = Journal()
         try:
             text = (self.path / JOURNAL).read_text(encoding="ascii", errors="replace")
         except FileNotFoundError:
-            return {}
+            return journal
         lines = text.splitlines(keepends=True)
-        found = {key: (line, measurement) for line in lines for key, measurement in _read_line(line)}
+        found = {(type(one), key): (line, one) for line in lines for key, one in _read_line(line)}
         if len(found) != len(lines):
             write_text(self.path / JOURNAL, "".join(line for line, _ in found.values()))
-        return {key: measurement for key, (_, measurement) in found.items()}
+        for (_, key), (_, one) in found.items():
+            if isinstance(one, Measurement):
+                journal.measurements[key] = one
+            else:
+                journal.memory[key] = one
+        return journal
 
-    def add(self, key: str, measurement: Measurement) -> None:
+    def add(self, key: str, one: Measurement | MemoryRow) -> None:
         """Write one line, and have it on the disk before going on."""
-        line = json.dumps({"key": key, **dataclasses.asdict(measurement)}, ensure_ascii=True) + "\n"
+        content = dataclasses.asdict(one)
+        content = content if isinstance(one, Measurement) else {"memory": content}
+        line = json.dumps({"key": key, **content}, ensure_ascii=True) + "\n"
         with (self.path / JOURNAL).open("a", encoding="ascii", newline="\n") as file:
             file.write(line)
             file.flush()
@@ -81,19 +107,22 @@ def measurement_key(filename: str, image_sha1: str, model: str) -> str:
     return hashlib.sha256(text.encode("ascii")).hexdigest()[:32]
 
 
-def _fits(row: MeasuredRow | GenerationRow) -> bool:
+def _fits(row: MeasuredRow | GenerationRow | MemoryRow) -> bool:
     """Whether every value is of its field's type; a whole number is a number."""
     hints = get_type_hints(type(row))
     values = ((getattr(row, name), hint) for name, hint in hints.items())
     return all(isinstance(value, hint) or (type(value) is int and hint is float) for value, hint in values)
 
 
-def _read_line(line: str) -> list[tuple[str, Measurement]]:
-    """Key and measurement of a whole line; nothing for another. Infinity stands as Python's JSON writes it."""
+def _read_line(line: str) -> list[tuple[str, Measurement | MemoryRow]]:
+    """Key and content of a whole line; nothing for another. Infinity stands as Python's JSON writes it."""
     if not line.endswith("\n"):
         return []
     try:
         record = json.loads(line)
+        if "memory" in record:
+            memory = MemoryRow(**record["memory"])
+            return [(str(record["key"]), memory)] if _fits(memory) else []
         row = MeasuredRow(**record["row"])
         generations = tuple(GenerationRow(**one) for one in record["generations"])
         rows: list[MeasuredRow | GenerationRow] = [row, *generations]

@@ -20,12 +20,16 @@ from miscomp.report import wording
 from miscomp.report.items import CROPS_PER_PAGE, CROPS_PER_PAIR, Item, details_of, group, index_of, make_items, score
 from miscomp.report.pictures import BESIDE, PictureStore
 from miscomp.report.run import Run, read_json, write_json
+from miscomp.report.seeds import SeedComparison, SeedPlace, summarise_seeds
 from miscomp.report.summary import UNCLASSIFIED, Summary, summarise
 from miscomp.taxonomy import Category
 
 __all__ = ["Run", "embedded_json", "read_json", "write_html", "write_json"]
 
 PAGE = "report.html"
+
+SEED_PLACES = 30
+"""Most places that the page lists with their seeds; `report.json` has all."""
 
 _SCRIPTS = ("base.js", "stage.js", "findings.js", "viewer.js", "list.js", "main.js")
 
@@ -91,6 +95,9 @@ def _render(run: Run, items: Sequence[Item], store: PictureStore, details: Seque
         "store": store,
         "beside": BESIDE,
         "viewed": _viewed(items),
+        "seeds": summarise_seeds(run.seeds),
+        "seed_places": _seed_places(run),
+        "most_seed_places": SEED_PLACES,
         "crops_per_pair": CROPS_PER_PAIR,
         "crops_per_page": CROPS_PER_PAGE,
         "categories": [c.value for c in Category],
@@ -107,6 +114,12 @@ def _render(run: Run, items: Sequence[Item], store: PictureStore, details: Seque
         "policy": _policy(script, store.beside),
     }
     return _environment().get_template("report.html.j2").render(context)
+
+
+def _seed_places(run: Run) -> list[tuple[SeedComparison, SeedPlace]]:
+    """The places that the page lists: the best-scored ones of the run."""
+    places = [(one, place) for one in run.seeds for place in one.places]
+    return sorted(places, key=lambda one: -(one[1].score or 0.0))[:SEED_PLACES]
 
 
 def _about_faces(run: Run) -> tuple[str, ...]:

@@ -20,8 +20,9 @@ from typing import Any
 from miscomp.errors import InputError
 from miscomp.folders import write_text
 from miscomp.records import Failure, PairResult
+from miscomp.report.seeds import SeedComparison
 
-SCHEMA = 1
+SCHEMA = 2
 """Number of the file's layout; it rises when a reader of the old one would misread the new one."""
 
 Setting = str | int | float | bool | list[Any] | None
@@ -45,6 +46,8 @@ class Run:
     """Files that found no partner."""
     detector: str
     """Version of the detector and its weights."""
+    seeds: tuple[SeedComparison, ...] = ()
+    """Which places come back with other seeds, for codecs that were audited with several."""
 
 
 def write_json(run: Run, path: Path) -> None:
