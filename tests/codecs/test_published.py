@@ -20,7 +20,6 @@ from miscomp.codecs.entropy import CodingTables, SymbolDecoder
 from miscomp.codecs.exact import UNIT
 from miscomp.codecs.frequencies import shipped_gaussian
 from miscomp.codecs.networks.base import Network
-from miscomp.codecs.networks.bottleneck import BottleneckCoder
 from miscomp.codecs.published import Published, _tiles
 from miscomp.codecs.spec import CodecSpec, open_spec, parse_spec
 from miscomp.errors import StreamError, UsageError, WeightsError
@@ -227,7 +226,7 @@ def test_weights_that_overflow_are_refused() -> None:
 
 def test_the_densities_tables_follow_the_likelihoods() -> None:
     network = tiny_network("bmshj2018-factorized")
-    coder = BottleneckCoder(network.entropy_bottleneck)  # type: ignore[arg-type]
+    coder = network.entropy_bottleneck.coder()  # type: ignore[operator, union-attr]
     tables = CodingTables(shipped_gaussian(), coder.tables)
     pixels = tiny_picture(64, 64)
     codec = tiny_codec("bmshj2018-factorized")

@@ -43,7 +43,7 @@ def open_address(url: str, headers: Mapping[str, str], patience: float) -> http.
     own = {"User-Agent": f"miscomp/{package_version().split()[0]}", "Accept-Encoding": "identity"}
     # The usual opener would also follow addresses of files on this machine.
     opener = urllib.request.OpenerDirector()
-    near = _is_loopback(urlsplit(url).hostname or "")
+    near = is_loopback(urlsplit(url).hostname or "")
     for handler in (
         urllib.request.ProxyHandler({} if near else None),
         _Http(),
@@ -115,7 +115,8 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host's name or address is this machine's own."""
     if host == "localhost":
         return True
     try:

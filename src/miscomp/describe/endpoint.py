@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import http.client
 import io
-import ipaddress
 import json
 import os
 import socket
@@ -23,6 +22,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from PIL import Image
 
+from miscomp.codecs.connections import is_loopback
 from miscomp.describe.base import Answer, DescribeError, clean
 from miscomp.errors import UsageError
 from miscomp.images import Pixels
@@ -67,7 +67,7 @@ def parse_address(url: str) -> Address:
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise UsageError(f"the endpoint holds a user name, a query or a fragment, which could be a key; {allowed}")
     tls = parts.scheme == "https"
-    if not tls and not _is_loopback(host):
+    if not tls and not is_loopback(host):
         raise UsageError(
             f"http to {host} would send pictures and key readable by others; use https, or a tunnel to localhost"
         )
@@ -77,15 +77,6 @@ def parse_address(url: str) -> Address:
 def _path(parts: SplitResult) -> str:
     path = parts.path.rstrip("/").removesuffix("/chat/completions")
     return (path or "/v1") + "/chat/completions"
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def read_key(variable: str) -> str:

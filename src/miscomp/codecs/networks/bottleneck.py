@@ -9,17 +9,19 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from miscomp.codecs.exact import to_units
+from miscomp.codecs.exact import UNIT, to_units
 from miscomp.codecs.frequencies import SYMBOL_LIMIT, Counts, whole_from_shares
 from miscomp.codecs.networks.base import GAUSSIANS, Port
 from miscomp.codecs.networks.gdn import lower_bound
 
 LEAST_LIKELIHOOD = 1e-9
 """Below it the estimated rate does not look, as in the published codecs."""
+
+RESIDUALS = torch.arange(-SYMBOL_LIMIT, SYMBOL_LIMIT + 1, dtype=torch.float64)
+"""What a table of frequencies has an entry for."""
 
 _FILTERS = (1, 3, 3, 3, 3, 1)
 _INIT_SCALE = 10.0
@@ -81,34 +83,40 @@ class EntropyBottleneck(nn.Module):
         """z_hat (b, c, h, w) and its estimated bits (b), for z (b, c, h, w)."""
         z_hat = quantised(z, self.medians[:, None, None], training=self.training)
         flat = z_hat.transpose(0, 1).reshape(self.channels, 1, -1)
+        # As the published code has it, not `bin_mass`: estimates are compared with theirs.
         mass = torch.sigmoid(self.logits(flat + 0.5)) - torch.sigmoid(self.logits(flat - 0.5))
         per_picture = mass.view(self.channels, z.shape[0], -1).transpose(0, 1)
         return z_hat, bits_of(per_picture)
 
-    def coder(self) -> BottleneckCoder:
-        """What streams are coded with, of the weights as they are now. Raises `ValueError` for broken densities."""
-        return BottleneckCoder(self)
-
-
-class BottleneckCoder:
-    """The densities as whole-number frequencies, computed once in float64."""
-
     @torch.no_grad()
-    def __init__(self, densities: EntropyBottleneck) -> None:
-        # Medians are rounded to the grid, so that what follows from z_hat is in whole numbers.
-        self.medians = to_units(densities.medians.detach())
-        steps = torch.arange(-SYMBOL_LIMIT, SYMBOL_LIMIT + 1, dtype=torch.float64)
-        values = densities.medians.detach().double()[:, None, None] + steps
-        low, high = densities.logits(values - 0.5), densities.logits(values + 0.5)
-        # The difference of two numbers close to 1 would lose its digits: both are mirrored to the small side.
-        sign = torch.where(low + high > 0, -1.0, 1.0)
-        mass = (torch.sigmoid(sign * high) - torch.sigmoid(sign * low)).abs()[:, 0].numpy()
-        self.tables: list[Counts] = [whole_from_shares(np.asarray(row)) for row in mass]
+    def coder(self) -> ChannelCoder:
+        """What streams are coded with, of the weights as they are now. Raises `ValueError` for broken densities."""
+        medians = to_units(self.medians.detach())
+        values = medians[:, None, None] / UNIT + RESIDUALS
+        return ChannelCoder(bin_mass(self.logits(values - 0.5), self.logits(values + 0.5))[:, 0], medians)
+
+
+def bin_mass(low: Tensor, high: Tensor) -> Tensor:
+    """Probability of bins between two cumulative ones, given before the sigmoid; same shape."""
+    # The difference of two numbers close to 1 would lose its digits: both are mirrored to the small side.
+    sign = torch.where(low + high > 0, -1.0, 1.0).to(low.dtype)
+    return (torch.sigmoid(sign * high) - torch.sigmoid(sign * low)).abs()
+
+
+class ChannelCoder:
+    """Hyper-latents by one table for each channel, computed once in float64 and then whole numbers."""
+
+    def __init__(self, mass: Tensor, medians: Tensor) -> None:
+        """From the masses (c, 2 * SYMBOL_LIMIT + 1) of `RESIDUALS` around the medians (c), which are in units.
+
+        Raises `ValueError` for masses that are no distributions.
+        """
+        self.medians = medians
+        self.tables: list[Counts] = [whole_from_shares(row.numpy()) for row in mass]
 
     def code(self, port: Port, z: Tensor | None, height: int, width: int) -> Tensor:
         """Code z (1, c, h, w), none when decoding; returns z_hat (1, c, h, w) in units of 2^-FRACTION."""
-        channels = len(self.tables)
-        mean = self.medians[:, None].expand(channels, height * width)
-        index = (GAUSSIANS + torch.arange(channels))[:, None].expand(channels, height * width)
-        target = None if z is None else z[0].flatten(1)
-        return port.code(mean, index, target).view(1, channels, height, width)
+        shape = (1, len(self.tables), height, width)
+        mean = self.medians.view(1, -1, 1, 1).expand(shape)
+        index = (GAUSSIANS + torch.arange(len(self.tables))).view(1, -1, 1, 1).expand(shape)
+        return port.code(mean, index, z)

@@ -14,7 +14,15 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from miscomp.codecs.networks.bottleneck import bits_of, gaussian_likelihood, quantised
+from miscomp.codecs.exact import UNIT, to_units
+from miscomp.codecs.networks.bottleneck import (
+    RESIDUALS,
+    ChannelCoder,
+    bin_mass,
+    bits_of,
+    gaussian_likelihood,
+    quantised,
+)
 from miscomp.codecs.networks.cdc_unet import SLOPE, ResidualBlock, doubled, halved
 
 SCALE_MIN = 0.1
@@ -55,10 +63,13 @@ class Prior(nn.Module):
 
     def mass(self, values: Tensor) -> Tensor:
         """Probability of a bin of width 1 around each of the values (c, n); in their precision."""
-        low, high = self._logits(values - 0.5), self._logits(values + 0.5)
-        # The difference of two numbers close to 1 would lose its digits: both are mirrored to the small side.
-        sign = torch.where(low + high > 0, -1.0, 1.0).to(values.dtype)
-        return (torch.sigmoid(sign * high) - torch.sigmoid(sign * low)).abs()
+        return bin_mass(self._logits(values - 0.5), self._logits(values + 0.5))
+
+    @torch.no_grad()
+    def coder(self) -> ChannelCoder:
+        """What streams are coded with."""
+        medians = to_units(self.medians.detach().flatten())
+        return ChannelCoder(self.mass(medians[:, None] / UNIT + RESIDUALS), medians)
 
     def _logits(self, values: Tensor) -> Tensor:
         """Cumulative probabilities before the sigmoid."""

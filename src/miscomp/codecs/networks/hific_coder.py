@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from miscomp.codecs.exact import exact, from_units
-from miscomp.codecs.frequencies import SYMBOL_LIMIT, Counts, whole_from_shares
+from miscomp.codecs.frequencies import Counts, whole_from_shares
 from miscomp.codecs.gaussian import SCALE_TABLE
 from miscomp.codecs.networks.base import GAUSSIANS, Port, scale_index
+from miscomp.codecs.networks.bottleneck import RESIDUALS, ChannelCoder, bin_mass, gaussian_likelihood
 from miscomp.codecs.networks.gdn import lower_bound
 
 SCALE_MIN = 0.11
@@ -88,10 +88,15 @@ class HyperDensity(nn.Module):
 
     def masses(self, values: Tensor) -> Tensor:
         """Probabilities of bins of width 1 around values (n, 1, ...); same shape."""
-        low, high = self.logits(values - 0.5), self.logits(values + 0.5)
-        # The difference of two numbers close to 1 would lose its digits: both are mirrored to the small side.
-        sign = torch.where(low + high > 0, -1.0, 1.0).to(values.dtype)
-        return (torch.sigmoid(sign * high) - torch.sigmoid(sign * low)).abs()
+        return bin_mass(self.logits(values - 0.5), self.logits(values + 0.5))
+
+    @torch.no_grad()
+    def coder(self) -> ChannelCoder:
+        """What streams are coded with."""
+        channels = self.get_parameter("H_0").shape[0]
+        return ChannelCoder(
+            self.masses(RESIDUALS.expand(channels, 1, -1))[:, 0], torch.zeros(channels, dtype=torch.float64)
+        )
 
     def likelihood(self, z_hat: Tensor) -> Tensor:
         """The same for z_hat (b, n, h, w)."""
@@ -112,13 +117,10 @@ class Hyperprior(nn.Module):
 
 def latent_likelihood(residual: Tensor, scale: Tensor, *, logistic: bool) -> Tensor:
     """Mass of a bin of width 1 around `residual` under a zero-mean distribution whose scale is at least SCALE_MIN."""
+    if not logistic:
+        return gaussian_likelihood(residual, scale, lower=SCALE_MIN)
     scale, size = lower_bound(scale, SCALE_MIN), residual.abs()
-    cumulative = torch.sigmoid if logistic else _gaussian_cumulative
-    return cumulative((0.5 - size) / scale) - cumulative((-0.5 - size) / scale)
-
-
-def _gaussian_cumulative(value: Tensor) -> Tensor:
-    return 0.5 * torch.erfc(value * -(2**-0.5))
+    return torch.sigmoid((0.5 - size) / scale) - torch.sigmoid((-0.5 - size) / scale)
 
 
 class HificCoder:
@@ -129,35 +131,22 @@ class HificCoder:
         self._analysis = hyperprior.analysis_net
         self._mean = exact(hyperprior.synthesis_mu.steps)
         self._scale = exact(hyperprior.synthesis_std.steps)
-        self.tables: list[Counts] = _density_tables(hyperprior.hyperlatent_likelihood)
-        self._channels = len(self.tables)
-        self._first = 0
-        if logistic:
-            self._first = GAUSSIANS + self._channels
-            self.tables += logistic_tables()
+        self._densities = hyperprior.hyperlatent_likelihood.coder()
+        self.tables: list[Counts] = self._densities.tables + (logistic_tables() if logistic else [])
+        self._first = GAUSSIANS + len(self._densities.tables) if logistic else 0
 
     @torch.no_grad()
     def run(self, port: Port, height: int, width: int, y: Tensor | None) -> Tensor:
         """As `LatentCoder.run`."""
         z = None if y is None else self._analysis(y)
-        shape = (1, self._channels, height // 4, width // 4)
-        index = (GAUSSIANS + torch.arange(self._channels)).view(1, -1, 1, 1).expand(shape).contiguous()
-        z_hat = port.code(torch.zeros(shape, dtype=torch.float64), index, z)
+        z_hat = self._densities.code(port, z, height // 4, width // 4)
         scales = scale_index(self._scale(z_hat), lower=SCALE_MIN) + self._first
         return from_units(port.code(self._mean(z_hat), scales, y))
 
 
-@torch.no_grad()
-def _density_tables(density: HyperDensity) -> list[Counts]:
-    steps = torch.arange(-SYMBOL_LIMIT, SYMBOL_LIMIT + 1, dtype=torch.float64)
-    channels = density.get_parameter("H_0").shape[0]
-    masses = density.masses(steps.expand(channels, 1, len(steps)))[:, 0]
-    return [whole_from_shares(np.asarray(row)) for row in masses]
-
-
 def logistic_tables() -> list[Counts]:
     """Tables of zero-mean logistic distributions with the scales of `SCALE_TABLE`."""
-    size = torch.arange(-SYMBOL_LIMIT, SYMBOL_LIMIT + 1, dtype=torch.float64).abs()
+    size = RESIDUALS.abs()
     tables = []
     for scale in SCALE_TABLE:
         masses = torch.sigmoid((0.5 - size) / scale) - torch.sigmoid((-0.5 - size) / scale)
