@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -8,13 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import typer
 from PIL import Image
+from tiny_published import tiny_network
 from typer.testing import CliRunner, Result
 
 from miscomp import images
 from miscomp.cli import codec_commands, codec_list
-from miscomp.codecs import catalog, spec
+from miscomp.codecs import catalog, container, spec
 from miscomp.codecs.catalog import CODECS, detect_codec
 from miscomp.codecs.quality_map import FloatArray
 from miscomp.errors import UsageError
@@ -345,3 +348,26 @@ def test_the_module_is_imported_without_image_libraries() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_weights_of_ones_own_go_through_the_command_line(photo: Path, tmp_path: Path) -> None:
+    weights, coded, back = tmp_path / "own weights.pth", tmp_path / "coded.misc", tmp_path / "back.png"
+    torch.save({"ema": tiny_network("cdc").state_dict()}, weights)
+    result = run("compress", photo, "--codec", f"cdc@file:{weights}+seed7", "-o", coded, "--json")
+    assert result.exit_code == 0, result.output
+    (record,) = records(result)
+    assert (record["quality"], record["seed"]) == (None, 7)
+    assert record["weights_sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert "weights of your own" in result.stderr
+    assert container.unpack(coded.read_bytes()).seed == 7
+    without = run("decompress", coded, "-o", back)
+    assert without.exit_code == 1 and "--weights FILE" in without.stderr
+    other = tmp_path / "other.pth"
+    torch.save(tiny_network("mbt2018").state_dict(), other)
+    wrong = run("decompress", coded, "-o", back, "--weights", other)
+    assert (
+        wrong.exit_code == 1 and f"failed: {coded}: is of cdc, which cannot decode it here: {other}: " in wrong.stderr
+    )
+    result = run("decompress", coded, "-o", back, "--weights", weights)
+    assert result.exit_code == 0, result.output
+    assert images.read(back).pixels.shape == (48, 64, 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from file_server import Behaviour, Server
 from typer.testing import CliRunner, Result
 
@@ -34,9 +36,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def contents(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     """What stands for the files of `mbt2018`, whose published digits are made to fit, and of `stf`, which has none."""
-    files = {
-        one.filename: f"{one.name} ".encode() * 1000 for one in (*checkpoints_of("mbt2018"), *checkpoints_of("stf"))
-    }
+    files = {one.filename: f"{one.name} ".encode() * 1000 for one in checkpoints_of("mbt2018")}
+    files |= {one.filename: _saved(one.quality) for one in checkpoints_of("stf")}
     digits = tuple(hashlib.sha256(files[one.filename]).hexdigest()[:8] for one in checkpoints_of("mbt2018"))
     old = checkpoints._FAMILIES["mbt2018"]
     made = checkpoints._Family(
@@ -44,6 +45,13 @@ def contents(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     )
     monkeypatch.setitem(checkpoints._FAMILIES, "mbt2018", made)
     return files
+
+
+def _saved(number: int) -> bytes:
+    """Where no hash is published, what comes must at least be a checkpoint."""
+    file = io.BytesIO()
+    torch.save({"weight": torch.full((9,), float(number))}, file)
+    return file.getvalue()
 
 
 @pytest.fixture
@@ -209,3 +217,17 @@ def test_the_page_lists_every_codec_and_option() -> None:
     for verdict in ("ok", "as recorded", "not recorded", "wrong hash", "missing", "unreadable"):
         assert f"| `{verdict}` |" in page
     assert f"{Limits().max_bytes // 2**30} GiB" in page
+
+
+def test_what_is_no_checkpoint_is_not_kept_where_no_hash_is_published(tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "page.html").write_bytes(b"<html>404 not found</html>")
+    (tmp_path / "empty.pt").write_bytes(b"")
+    for name in ("page.html", "empty.pt"):
+        result = run("fetch", "hific@q2", "--from", tmp_path / name)
+        assert result.exit_code == 1 and "what came are no weights and was not kept" in result.output
+    assert not any(cache.glob("hific*"))
+    files = {f"/{one.filename}": b"<html>404 not found</html>" for one in checkpoints_of("cdc")}
+    with Server(Behaviour(files=files)).running() as running:
+        result = run("fetch", "cdc@q2", "--mirror", running.root)
+    assert result.exit_code == 1 and "what came are no weights and was not kept" in result.output
+    assert not any(cache.glob("image-*"))

@@ -117,6 +117,12 @@ def test_any_bytes_are_a_codecs_or_a_stream_error(content: bytes) -> None:
         ("jpeg@like:lucid", CodecSpec("jpeg", like="lucid")),
         ("jpeg@like:lucid@0.25bpp", CodecSpec("jpeg", like="lucid@0.25bpp")),
         ("jpeg@like:jpeg@q20", CodecSpec("jpeg", like="jpeg@q20")),
+        ("cdc@q2+seed3", CodecSpec("cdc", quality=2, seed=3)),
+        ("cdc+seed0", CodecSpec("cdc", quality=2, seed=0)),
+        ("cdc@0.25bpp+seed18446744073709551615", CodecSpec("cdc", bpp=0.25, seed=2**64 - 1)),
+        ("cdc@file:a/b@c +x.pth+seed3", CodecSpec("cdc", file="a/b@c +x.pth", seed=3)),
+        ("jpeg@like:cdc@q2+seed3", CodecSpec("jpeg", like="cdc@q2+seed3")),
+        ("mbt2018@file:m\u00fc.pth", CodecSpec("mbt2018", file="m\u00fc.pth")),
     ],
 )
 def test_a_spec_is_read_as_the_design_writes_it(text: str, spec: CodecSpec) -> None:
@@ -214,3 +220,25 @@ def test_the_model_card_is_that_of_the_weights_that_are_shipped() -> None:
     weights = CODECS["lucid"].weights
     assert weights is not None and len(weights.sha256) == 64
     assert weights.sha256 in card.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("mbt2018@file:", "needs a file's path behind it"),
+        ("jpeg@file:x", "jpeg takes no weights from a file; those that do: bmshj2018-factorized, "),
+        ("jpeg@q5+seed3", "jpeg takes no seed 3; .* for cdc, cdc-mse"),
+        ("cdc@q2+seed18446744073709551616", "takes no seed"),
+        ("cdc@q2+seed-1", r"names no setting .*\+seed3 behind it"),
+        ("mbt2018@FILE:x", "or mbt2018@file:PATH"),
+        ("mbt2018@q9", "a whole number from 1 to 8"),
+    ],
+)
+def test_what_a_codec_does_not_take_is_refused_with_what_it_does(text: str, match: str) -> None:
+    with pytest.raises(UsageError, match=match):
+        parse_spec(text)
+
+
+def test_a_file_that_ends_like_a_seed_cannot_be_written() -> None:
+    with pytest.raises(UsageError, match="does not end like a seed"):
+        CodecSpec("cdc", file="a+seed3")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
+import json
 import os
 import pickle
 import tarfile
@@ -21,7 +22,7 @@ from safetensors.torch import save_file
 from tiny_lucid import values
 from torch import Tensor
 
-from miscomp.codecs import checkpoint_files
+from miscomp.codecs import checkpoint_files, checkpoint_programs
 from miscomp.codecs.checkpoint_files import read_checkpoint
 from miscomp.errors import WeightsError
 
@@ -140,7 +141,7 @@ def test_a_file_that_wants_to_run_code_does_not(tmp_path: Path, zipped: bool) ->
 
 def test_torchs_own_loader_would_refuse_it_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The look before it is a second wall, not the only one."""
-    monkeypatch.setattr(checkpoint_files, "_check_program", lambda path, content, count: None)
+    monkeypatch.setattr(checkpoint_files, "check_programs", lambda path, content, count: None)
     mark = tmp_path / "mark"
     for zipped in (True, False):
         path = save(tmp_path / "w.pt", {"state_dict": STATE, "epoch": Evil(mark)}, zipped=zipped)
@@ -167,11 +168,105 @@ def test_what_could_fill_the_memory_is_not_called(tmp_path: Path, call: object) 
         read_checkpoint(save(tmp_path / "w.pt", {"state_dict": STATE, "x": call}))
 
 
-def test_a_small_file_cannot_show_as_large_tensors(tmp_path: Path) -> None:
-    state = {"weight": torch.zeros(1).expand(10**5, 10**5)}
-    for zipped in (True, False):
-        with pytest.raises(WeightsError, match=r"tensors of more than 3221225472 bytes"):
-            read_checkpoint(save(tmp_path / "w.pt", state, zipped=zipped))
+PAIR = b"K\x01K\x02\x86q\x00"
+
+TWICE = b"h\x00\x86q\x00"
+"""Of what was made last and is kept at 0 a tuple of twice that, kept there in its place."""
+
+NESTED = PAIR + 25 * TWICE
+"""A tuple of two tuples of two ...: 2^26 numbers for whoever looks at all."""
+
+HOSTILE = {
+    "a nested key": (b"}" + NESTED + b"K\x01s.", "builds more than 1000000 values"),
+    "a nested value": (b"}K\x01" + NESTED + b"s.", "builds more than 1000000 values"),
+    "a key of some size": (b"}" + PAIR + 15 * TWICE + b"K\x01s.", "a key in it is neither a text"),
+    "a key with a chosen hash": (b"}\x8a\x09" + (2**61 - 1).to_bytes(9, "little") + b"K\x01s.", "a key in it"),
+    "pairs with such keys": (
+        b"ccollections\nOrderedDict\n](" + PAIR + b"K\x01\x86e\x85R.",
+        "a dictionary of some",
+    ),
+    "a list of such keys to count": (
+        b"ccollections\nCounter\n]" + PAIR + b"a\x85R.",
+        "a dictionary of something",
+    ),
+    "lists that grow later": (b"]q\x00]q\x01(h\x00h\x00eh\x00K\x01a.", "already used elsewhere"),
+    "a list in itself": (b"]q\x00h\x00a.", "already used elsewhere"),
+    "sizes copied again and again": (
+        b"(" + 2000 * b"K\x01" + b"tq\x00](" + 2000 * b"ctorch\nSize\nh\x00\x85R" + b"e.",
+        "hands on more than 1000000 values",
+    ),
+    "tuples in tuples without end": (b"N" + 30_000 * b"\x85" + b".", "tuples in tuples, more than 100 deep"),
+    "a call of what is no name": (PAIR + b")R.", "calls what cannot be called"),
+    "more than was put there": (b"}\x87.", "refers to what is not there"),
+    "what was never kept": (b"h\x07.", "refers to what is not there"),
+    "numbers named by more than a text": (b"(U\x07storage" + PAIR + b"tQ.", "names numbers in an unknown way"),
+    "a set": (b"\x8f(K\x01\x90.", "saved in a way that cannot be checked"),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_small_program_cannot_build_what_takes_forever(tmp_path: Path, case: str) -> None:
+    program, told = HOSTILE[case]
+    path = save(tmp_path / "w.pt", STATE)
+    repacked(path, lambda name, part: b"\x80\x02" + program if name.endswith("data.pkl") else part)
+    assert path.stat().st_size < 40_000
+    with pytest.raises(WeightsError, match=told):
+        read_checkpoint(path)
+
+
+def test_a_program_of_too_many_steps_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint_programs, "MAX_VALUES", 60)
+    with pytest.raises(WeightsError, match="takes more than 60 steps"):
+        read_checkpoint(save(tmp_path / "w.pt", STATE))
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_what_trainings_share_is_read(tmp_path: Path, zipped: bool) -> None:
+    """Settings and tensors that stand at several places, and an optimiser's numbered state."""
+    betas, weight = (0.9, 0.999), values("w", 100, 100)
+    state = {"encoder.weight": weight, "decoder.weight": weight}
+    groups = [{"params": [0, 1], "betas": betas}, {"params": [2], "betas": betas}]
+    content = {
+        "optimizer": {"state": {0: {"step": 3}, 2**47: {}}, "param_groups": groups},
+        "ema": state,
+        "model": state,
+    }
+    assert same(read_checkpoint(save(tmp_path / "w.pt", content, zipped=zipped)).tensors, state)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_small_file_cannot_show_as_large_tensors(tmp_path: Path, zipped: bool) -> None:
+    few = values("few", 10_000)
+    for state, shown in (
+        ({"weight": torch.zeros(1).expand(10**5, 10**5)}, 40_000_000_000),
+        ({"weight": torch.zeros(1).expand(25_000)}, 100_000),
+        ({"a": few, "b": few, "c": few}, 120_000),
+    ):
+        path = save(tmp_path / "w.pt", state, zipped=zipped)
+        has = path.stat().st_size
+        with pytest.raises(WeightsError, match=f"holds tensors of {shown} bytes, but has {has} bytes; allowed are 2 t"):
+            read_checkpoint(path)
+
+
+@pytest.mark.parametrize(("code", "told"), [("F4", "float4_e2m1fn_x2"), ("F8_E4M3", "float8_e4m3fn"), ("C64", "comp")])
+def test_weights_of_exotic_types_are_refused(tmp_path: Path, code: str, told: str) -> None:
+    # Written by hand: not every version of safetensors writes all of them.
+    size = {"F4": 4, "F8_E4M3": 8, "C64": 64}[code]
+    header = json.dumps({"g_a.0.bias": {"dtype": code, "shape": [8], "data_offsets": [0, size]}}).encode()
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(size))
+    with pytest.raises(
+        WeightsError, match=rf"holds g_a\.0\.bias as {told}.*allowed .* float16, bfloat16, float32, float64"
+    ):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_weights_of_common_types_are_read_as_they_are(tmp_path: Path, dtype: torch.dtype) -> None:
+    state = {"a": values("a", 5).to(dtype)}
+    read = read_checkpoint(save(tmp_path / "w.pt", state)).tensors
+    assert same(read, state)
+    assert read["a"].dtype == dtype
 
 
 def test_a_tensor_longer_than_its_numbers_is_refused(tmp_path: Path) -> None:
@@ -284,6 +379,7 @@ def test_what_is_no_checkpoint_is_said_to_be_none(tmp_path: Path) -> None:
         ({"state_dict": {}}, "a dictionary of state_dict"),
         ({"state_dict": {"a": torch.ones(1), "b": 3}}, "a dictionary of state_dict"),
         ({"state_dict": {1: torch.ones(1)}}, "a dictionary of state_dict"),
+        ({7: 1, 0.5: 2, "step": 3}, "a dictionary of float, int, step"),
     ],
 )
 def test_a_file_without_a_state_dict_tells_what_it_holds(tmp_path: Path, content: object, told: str) -> None:
@@ -294,7 +390,8 @@ def test_a_file_without_a_state_dict_tells_what_it_holds(tmp_path: Path, content
 def test_a_dictionary_that_hides_its_content_does_not_confuse(tmp_path: Path) -> None:
     class Hiding:
         def __reduce__(self) -> tuple[Any, ...]:
-            return OrderedDict, (list(STATE.items()),), {"items": torch.Size, "keys": 3, "get": OrderedDict}
+            hidden = {"items": torch.Size, "keys": 3, "get": OrderedDict}
+            return OrderedDict, (), hidden, None, iter(STATE.items())
 
     assert same(read_checkpoint(save(tmp_path / "w.pt", Hiding())).tensors)
 

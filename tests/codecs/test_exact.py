@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
+from scipy.special import ndtr
 from tiny_lucid import values
 from torch import nn
 
-from miscomp.codecs.exact import UNIT, ExactConv, exact, from_units, to_units
+from miscomp.codecs.exact import UNIT, ExactConv, exact, from_units, gelu, to_units
 from miscomp.codecs.fixed_point import LIMIT
+from miscomp.codecs.gaussian import SCALE_BORDERS
+from miscomp.codecs.networks.stf_coder import _lost
 
 
 def _filled(module: nn.Module) -> nn.Module:
@@ -86,3 +90,34 @@ def test_layers_that_could_leave_the_exact_range_or_have_no_exact_form_are_refus
     for module in (nn.Conv2d(4, 4, 3, groups=4), nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"), nn.Tanh()):
         with pytest.raises(ValueError, match="no exact form"):
             exact(module)
+
+
+LIBRARY = 1e-10
+"""How far an error function or a tanh may be off the true value for the guarantee that the next test is about."""
+
+
+@pytest.mark.parametrize("function", ["gelu", "tanh"])
+def test_functions_of_the_grid_stay_away_from_the_borders_of_rounding(function: str) -> None:
+    """All inputs that there are: a library whose functions are accurate to `LIBRARY` gives the same whole numbers.
+
+    Oracles: the normal distribution's and the hyperbolic tangent's of other libraries than the one that is used.
+    """
+    grid = np.arange(-int(LIMIT), int(LIMIT) + 1, dtype=np.float64)
+    x = grid / UNIT
+    if function == "gelu":
+        value, found = UNIT * x * ndtr(x), gelu(torch.from_numpy(grid)).numpy()
+        # GELU is x (1 + erf) / 2.
+        moved, least = UNIT * np.abs(x) / 2 * LIBRARY, 7e-5
+    else:
+        value, found = UNIT / 2 * np.tanh(x), _lost(lambda same: same, torch.from_numpy(grid)).numpy()
+        moved, least = np.full_like(x, UNIT / 2 * LIBRARY), 1.5e-7
+    distance = np.abs(value - np.floor(value) - 0.5)
+    assert least < distance.min() < 1.1 * least
+    assert (distance > moved).all()
+    assert np.array_equal(found, np.rint(value))
+
+
+def test_borders_between_scales_lie_between_whole_numbers() -> None:
+    """They are computed by the machine's exponential, relative error 1e-15; scales in streams are whole numbers."""
+    borders = SCALE_BORDERS * UNIT
+    assert float(np.abs(borders - np.rint(borders)).min()) > 1e-3

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import numpy.typing as npt
 import pytest
-from scipy.stats import norm
+from scipy.stats import logistic, norm
 from tiny_lucid import integer_frequencies
 
 from miscomp.codecs.entropy import CodingTables, SymbolCounter
@@ -15,6 +17,8 @@ from miscomp.codecs.frequencies import (
     Frequencies,
     fitted_frequencies,
     gaussian_frequencies,
+    logistic_frequencies,
+    shipped_logistic,
 )
 from miscomp.codecs.gaussian import SCALE_TABLE
 
@@ -43,8 +47,13 @@ def bits(frequencies: Frequencies, symbols: Residuals, indexes: npt.NDArray[np.i
 
 @pytest.mark.parametrize(
     "frequencies",
-    [gaussian_frequencies(), fitted_frequencies(counted(*heavy_tailed(0))), integer_frequencies()],
-    ids=["gaussian", "fitted", "formula"],
+    [
+        gaussian_frequencies(),
+        fitted_frequencies(counted(*heavy_tailed(0))),
+        integer_frequencies(),
+        logistic_frequencies(),
+    ],
+    ids=["gaussian", "fitted", "formula", "logistic"],
 )
 def test_every_table_is_symmetric_positive_and_shares_out_everything(frequencies: Frequencies) -> None:
     assert len(frequencies.halves) == 64
@@ -67,6 +76,23 @@ def test_gaussian_tables_hold_the_mass_of_the_normal_distribution() -> None:
         assert shares[SYMBOL_LIMIT + 1 :] == pytest.approx(mass[SYMBOL_LIMIT + 1 :], rel=3e-4, abs=2e-7)
         # What rounding leaves of 4095 values, less than 1 each, goes to 0.
         assert 0 <= shares[SYMBOL_LIMIT] - mass[SYMBOL_LIMIT] * (1 - 4095 / TOTAL) < 4095 / TOTAL
+
+
+def test_the_shipped_logistic_tables_are_those_and_hold_the_distributions_mass() -> None:
+    shipped, computed = shipped_logistic(), logistic_frequencies()
+    digest = hashlib.sha256(b"".join(half.astype("<i4").tobytes() for half in shipped.halves)).hexdigest()
+    assert digest == "b2e1843cbf6c488b9fd7488fe41a91d7a624bed261fe620e0461e789ab42664c"
+    assert shipped.coded.all()
+    value = np.arange(SYMBOL_LIMIT + 1)
+    for index in range(64):
+        # Another library's exponential may round otherwise.
+        assert int(np.abs(shipped.whole(index) - computed.whole(index)).max()) <= 2
+    for index in (0, 20, 40, 63):
+        # Oracle: scipy's logistic distribution, cut off at the tables' ends.
+        scale = SCALE_TABLE[index]
+        mass = logistic.cdf((0.5 - value) / scale) - logistic.cdf((-0.5 - value) / scale)
+        shares = shipped.whole(index)[SYMBOL_LIMIT:] / TOTAL
+        assert shares[1:] == pytest.approx(mass[1:] / (mass[0] + 2 * mass[1:].sum()), rel=3e-4, abs=2e-7)
 
 
 def test_scales_whose_residuals_are_as_good_as_always_0_are_not_coded() -> None:

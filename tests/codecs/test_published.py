@@ -13,15 +13,18 @@ import pytest
 import torch
 from tiny_published import CONTEXT_FREE, NAMES, tiny_codec, tiny_network, tiny_picture
 
-from miscomp.codecs import container
+from miscomp.codecs import container, published_weights
 from miscomp.codecs.blockwise import blocks
 from miscomp.codecs.catalog import CODECS, detect_codec, open_codec
+from miscomp.codecs.checkpoints import checkpoints_of
 from miscomp.codecs.entropy import CodingTables, SymbolDecoder
 from miscomp.codecs.exact import UNIT
 from miscomp.codecs.frequencies import shipped_gaussian
 from miscomp.codecs.networks.base import Network
 from miscomp.codecs.published import Published, _tiles
+from miscomp.codecs.published_weights import _Memory
 from miscomp.codecs.spec import CodecSpec, open_spec, parse_spec
+from miscomp.codecs.weight_store import fetch
 from miscomp.errors import StreamError, UsageError, WeightsError
 
 QUALITY = 3
@@ -124,7 +127,7 @@ def test_weights_that_decode_to_other_latents_are_told_by_the_checksum() -> None
     densities = codec._weights.at(QUALITY).coder._densities  # type: ignore[attr-defined]
     densities.medians = densities.medians.clone()
     densities.medians[0] += 1
-    with pytest.raises(StreamError, match=r"latents decode to others than were coded: .*compute otherwise"):
+    with pytest.raises(StreamError, match=r"latents decode to others than were coded: .*computes otherwise"):
         codec.decompress(content)
 
 
@@ -183,7 +186,7 @@ def test_a_file_is_bound_to_its_codec_and_weights() -> None:
         tiny_codec("mbt2018").decompress(content)
     other = copy.deepcopy(tiny_network("mbt2018-mean"))
     next(other.parameters()).data[0, 0, 0, 0] += 1
-    with pytest.raises(StreamError, match=r"made with other weights \(\w{16}\) than these \(\w{16}\); give the file"):
+    with pytest.raises(StreamError, match=r"made with other weights \(\w{16}\) than these \(\w{16}\); decode it with"):
         Published.of_network("mbt2018-mean", other).decompress(content)
 
 
@@ -235,16 +238,19 @@ def test_the_densities_tables_follow_the_likelihoods() -> None:
     symbols = source.code(64 + np.repeat(np.arange(12), 16))
     values = torch.from_numpy(symbols).view(12, 16).double() + coder.medians[:, None] / UNIT
     crc = zlib.crc32(values.float().view(1, 12, 4, 4).numpy().tobytes())
-    assert zlib.crc32(crc.to_bytes(4, "little")) == stream.latent_crc32
+    size = (64).to_bytes(4, "little") * 2
+    assert zlib.crc32(size + crc.to_bytes(4, "little")) == stream.latent_crc32
 
 
 def test_missing_weights_say_how_to_get_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MISCOMP_WEIGHTS", str(tmp_path))
     with pytest.raises(WeightsError, match=r"mbt2018@q4: .* not on this machine; .*miscomp weights fetch mbt2018@q4"):
         open_spec(parse_spec("mbt2018@q4"))
-    with pytest.raises(WeightsError, match=r"mbt2018@q1: .* not on this machine"):
+    with pytest.raises(
+        WeightsError, match=r"mbt2018: a rate .* q1, q2, .*, q8 are not .*: miscomp weights fetch mbt2018 "
+    ):
         open_spec(parse_spec("mbt2018@0.5bpp"))
-    with pytest.raises(WeightsError, match=r"hific@q1: .*--from FILE"):
+    with pytest.raises(WeightsError, match=r"hific@q1: .*--from PATH"):
         open_spec(parse_spec("hific"))
 
 
@@ -275,3 +281,93 @@ def test_what_a_row_cannot_do_is_refused() -> None:
     with pytest.raises(ValueError, match="uint8"):
         codec.compress(np.zeros((4, 4), np.uint8), 3)
     assert CODECS["cheng2020-anchor"].format_id == 10
+
+
+def test_cached_weights_are_checked_by_the_hash_that_they_had_when_they_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MISCOMP_WEIGHTS", str(tmp_path / "cache"))
+    (checkpoint, *_) = checkpoints_of("stf")
+    given = tmp_path / "given.pth"
+    torch.save({"state_dict": tiny_network("stf").state_dict()}, given)
+    path = fetch(checkpoint, from_file=given)
+    codec = open_spec(parse_spec("stf@q1"))
+    codec.compress(tiny_picture(20, 20), 1)
+    with path.open("ab") as file:
+        file.write(b"!")
+    with pytest.raises(WeightsError, match=r"has the SHA-256 \w{64}, that of the published file begins with"):
+        open_spec(parse_spec("stf@q1"))
+
+
+def test_a_changed_file_of_ones_own_is_read_anew_and_another_folders_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashes = []
+    for folder, names in (("a", ("mbt2018", "mbt2018")), ("b", ("mbt2018",))):
+        (tmp_path / folder).mkdir()
+        monkeypatch.chdir(tmp_path / folder)
+        for number, name in enumerate(names):
+            state = {
+                key: tensor + number + ord(folder) / 1e3 for key, tensor in tiny_network(name).state_dict().items()
+            }
+            torch.save(state, "own.pth")
+            codec = open_spec(parse_spec("mbt2018@file:own.pth"))
+            hashes.append(codec.weights_sha256(QUALITY))  # type: ignore[attr-defined]
+    assert len(set(hashes)) == 3
+
+
+def test_only_what_fits_in_memory_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = _Memory()
+    loaded = tiny_codec("mbt2018")._weights.at(QUALITY)
+    for number in range(5):
+        memory.put(number, loaded, published_weights._MOST_BYTES // 2)
+    assert [memory.get(number) is not None for number in range(5)] == [False, False, False, True, True]
+    memory.put(5, loaded, 9 * published_weights._MOST_BYTES)
+    assert memory.get(5) is loaded and memory.get(4) is None
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("bmshj2018-factorized", "hific")])
+def test_hyper_latents_that_overflow_are_refused(name: str) -> None:
+    network = copy.deepcopy(tiny_network(name))
+    pattern = {"cdc": "hyper_enc", "stf": "h_a"}.get(name, "h_a")
+    weights = [weight for key, weight in network.named_parameters() if pattern in key and weight.ndim == 4]
+    for weight in weights:
+        weight.data.mul_(1e18)
+    with pytest.raises(WeightsError, match="not finite"):
+        Published.of_network(name, network).compress(tiny_picture(64, 64), QUALITY)
+
+
+def test_payloads_that_end_early_or_go_on_are_refused() -> None:
+    codec = tiny_codec("bmshj2018-factorized")
+    stream = container.unpack(codec.compress(tiny_picture(128, 128), QUALITY))
+    (payload,) = stream.payloads
+    with pytest.raises(StreamError, match=r"damaged \(they end early"):
+        codec.decompress(container.pack(_with(stream, payloads=(payload[: len(payload) // 8 * 4],))))
+    with pytest.raises(StreamError, match="followed by foreign bytes"):
+        codec.decompress(container.pack(_with(stream, payloads=(payload + bytes(4096),))))
+    with pytest.raises(StreamError, match="its quality is 200"):
+        codec.decompress(container.pack(_with(stream, quality=bytes((200,)))))
+
+
+def test_steps_of_a_seeded_codec_are_bounded_and_its_seed_decides_the_picture() -> None:
+    codec, pixels = tiny_codec("cdc"), tiny_picture(64, 64)
+    files = [codec.with_seed(seed).compress(pixels, QUALITY) for seed in (1, 1, 2)]
+    assert files[0] == files[1] and container.unpack(files[2]).seed == 2
+    decoded = [codec.decompress(content) for content in files]
+    assert np.array_equal(decoded[0], decoded[1]) and not np.array_equal(decoded[0], decoded[2])
+    stream = container.unpack(files[0])
+    assert stream.quality[1:] == (3).to_bytes(2, "little")
+    for steps in (0, 131, 65535):
+        with pytest.raises(StreamError, match=f"asks for {steps} decoding steps; allowed are 1 to 130"):
+            codec.decompress(container.pack(_with(stream, quality=stream.quality[:1] + steps.to_bytes(2, "little"))))
+    fewer = container.pack(_with(stream, quality=stream.quality[:1] + (1).to_bytes(2, "little")))
+    assert not np.array_equal(codec.decompress(fewer), decoded[0])
+    assert np.array_equal(codec.decompress(files[0]), decoded[0])
+
+
+def test_what_a_file_was_trained_for_must_be_the_rows(tmp_path: Path) -> None:
+    path = tmp_path / "w.pth"
+    torch.save({"state_dict": tiny_network("mbt2018").state_dict(), "metric": "ms-ssim"}, path)
+    open_spec(CodecSpec("mbt2018-ms-ssim", file=str(path)))
+    with pytest.raises(WeightsError, match="trained for ms-ssim; mbt2018 is trained for mse"):
+        open_spec(CodecSpec("mbt2018", file=str(path)))

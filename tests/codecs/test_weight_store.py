@@ -12,9 +12,9 @@ import pytest
 from file_server import Behaviour, Server
 from served_weights import CONTENT, SHA256, at, fails, names, row
 
-from miscomp.codecs import weight_store
 from miscomp.codecs.checkpoints import Checkpoint
 from miscomp.codecs.downloads import Limits
+from miscomp.codecs.locks import locked
 from miscomp.codecs.weight_store import cache_folder, fetch, find, recorded, state, verify
 from miscomp.errors import UsageError
 
@@ -104,7 +104,7 @@ def test_a_lock_that_its_owner_removed_keeps_nobody_out(cache: Path, monkeypatch
         real(lock, how)
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    lock = weight_store._locked(path)
+    lock = locked(path)
     assert os.path.samestat(os.fstat(lock), path.stat())
     assert len(calls) == 2
     os.close(lock)

@@ -17,7 +17,7 @@ from typer.main import get_group
 
 from miscomp.cli.lazy import CommandRow, LazyGroup
 from miscomp.cli.talk import tell
-from miscomp.errors import MiscompError, UsageError
+from miscomp.errors import MiscompError, UsageError, WeightsError
 from miscomp.registry import Registry
 
 COMMANDS: Registry[CommandRow] = Registry(
@@ -130,7 +130,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         get_group(app).main(args=arguments, prog_name="miscomp")
     except MiscompError as error:
         tell(f"miscomp: {error}")
-        sys.exit(2 if isinstance(error, UsageError) else 1)
+        # Weights that are not there or do not fit are told before anything begins: the request cannot be carried out.
+        sys.exit(2 if isinstance(error, UsageError | WeightsError) else 1)
     except OSError as error:  # no command can foresee a full disk or a folder that is taken away under it
         tell(f"miscomp: {error}; check the path, its permissions and the space on its disk")
         sys.exit(1)

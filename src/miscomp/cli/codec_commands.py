@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from miscomp.cli.talk import MegapixelsOption, tell
-from miscomp.errors import InputError, MiscompError, StreamError, UsageError
+from miscomp.errors import InputError, MiscompError, StreamError, UsageError, WeightsError
 
 if TYPE_CHECKING:
     from miscomp.codecs.quality_map import FloatArray
@@ -90,6 +90,8 @@ def decompress(
     from miscomp.codecs.spec import CodecSpec, open_spec
     from miscomp.images import write_png
 
+    if weights is not None and not weights.is_file():
+        raise UsageError(f"{weights} is no file; --weights names the checkpoint that the files were made with")
     to_folder = _wants_folder(inputs, output)
     plan = _plan(list(dict.fromkeys(inputs)), output, ".png", to_folder=to_folder, force=force)
     if not to_folder and Path(output).suffix.lower() != ".png":
@@ -103,6 +105,8 @@ def decompress(
             pixels = codec.decompress(content, max_megapixels=max_megapixels)
         except StreamError as error:
             raise StreamError(source, error.problem) from error
+        except WeightsError as error:
+            raise StreamError(source, f"is of {name}, which cannot decode it here: {error}") from error
         height, width = pixels.shape[:2]
         _make_folder(target.parent)
         write_png(target, pixels)
@@ -232,7 +236,7 @@ def _compress_one(source: Path, target: Path, *, spec: CodecSpec, maps: Path | N
     with _replacing(target) as unfinished:
         unfinished.write_bytes(encoded.content)
     tell(f"{source} -> {target}: {_describe(spec, encoded)}")
-    return {"codec": spec.name, "width": picture.width, "height": picture.height, **_numbers(encoded)}
+    return {"codec": spec.name, "width": picture.width, "height": picture.height, **_numbers(spec, encoded)}
 
 
 def _read_map(maps: Path, picture: Picture, limit: float) -> FloatArray:
@@ -246,12 +250,24 @@ def _read_map(maps: Path, picture: Picture, limit: float) -> FloatArray:
 
 
 def _describe(spec: CodecSpec, encoded: Encoded) -> str:
-    text = f"{spec.name}, {encoded.bpp:.4g} bpp, quality {encoded.quality:g}, {len(encoded.content)} bytes"
+    quality = f"quality {encoded.quality:g}" if spec.file is None else "weights of your own"
+    text = f"{spec.name}, {encoded.bpp:.4g} bpp, {quality}, {len(encoded.content)} bytes"
     return f"{text}; {encoded.note}" if encoded.note else text
 
 
-def _numbers(encoded: Encoded) -> dict[str, object]:
+def _numbers(spec: CodecSpec, encoded: Encoded) -> dict[str, object]:
+    from miscomp.codecs.base import HasCheckpoints
+    from miscomp.codecs.catalog import CODECS
+    from miscomp.codecs.spec import open_spec
+
     rest = {name: getattr(encoded, name) for name in ("bpp", "quality", "target_bpp", "reached", "note")}
+    if spec.file is not None:  # one quality, which only its maker knows
+        rest["quality"] = None
+    codec = open_spec(spec)
+    if isinstance(codec, HasCheckpoints):
+        rest["weights_sha256"] = codec.weights_sha256(encoded.quality)
+    if CODECS[spec.name].seeded:
+        rest["seed"] = spec.seed or 0
     return {"bytes": len(encoded.content), **rest}
 
 

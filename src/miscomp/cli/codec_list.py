@@ -64,6 +64,8 @@ def _weights(row: CodecRow) -> str:
     """How many of a codec's weights are where."""
     if row.weights is not None:
         return "shipped"
+    if row.recognise:
+        return "the program's own"
     return ", ".join(f"{count} {state}" for state, count in Counter(_states(row).values()).items()) or "none needed"
 
 

@@ -164,6 +164,7 @@ def _fetch_one(checkpoint: Checkpoint, bar: Progress, *, source: Path | None, mi
             mirror=mirror,
             force=force,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
+            check=_check,
         )
     except WeightsError as error:
         tell_above(bar, f"{checkpoint.name}: {error}")
@@ -175,6 +176,13 @@ def _fetch_one(checkpoint: Checkpoint, bar: Progress, *, source: Path | None, mi
     tell_above(bar, f"{checkpoint.name}: {what}; its SHA-256 {recorded(checkpoint) or '(not recorded)'} {known}")
     typer.echo(path)
     return True
+
+
+def _check(path: Path) -> None:
+    """Raise `WeightsError` for a file that is no checkpoint. Whether it fits its codec shows when it is used."""
+    from miscomp.codecs.checkpoint_files import read_checkpoint
+
+    read_checkpoint(path)
 
 
 def _bar() -> Progress:

@@ -57,8 +57,11 @@ class HasCheckpoints(Protocol):
         """Load what a quality needs, or see that every quality's is there for none. Raises `WeightsError`."""
         ...
 
-    def weights_sha256(self, quality: float) -> str:
-        """SHA-256 of the file with the weights of a quality, 64 hex digits. Raises `WeightsError`."""
+    def weights_sha256(self, quality: float | None) -> str:
+        """SHA-256 of the file with the weights of a quality, 64 hex digits; for none, of every quality's together.
+
+        Raises `WeightsError`.
+        """
         ...
 
 

@@ -20,6 +20,10 @@ from miscomp.images import Pixels
 from miscomp.tensors import to_pixels, to_tensor
 
 
+class NotFinite(ValueError):
+    """Weights gave values that are no pixels."""
+
+
 def padded(pixels: Pixels, multiple: int) -> Pixels:
     """The picture with its last row and column repeated until both sides are multiples."""
     below, right = (-side % multiple for side in pixels.shape[:2])
@@ -60,7 +64,7 @@ def analyse(network: Network, pictures: Sequence[Pixels]) -> Tensor:
 
 
 def synthesise(network: Network, y_hat: Tensor, *, height: int, width: int, seed: int = 0) -> Pixels:
-    """Pixels (height, width, 3) of y_hat (1, c, h, w)."""
+    """Pixels (height, width, 3) of y_hat (1, c, h, w). Raises `NotFinite`."""
     rows, columns = y_hat.shape[2:]
     noise = network.noise(seed, rows * network.stride, columns * network.stride)
     found = _of(network, rows, columns, reach=network.blended or network.synthesis_reach)
@@ -108,7 +112,10 @@ def _part(network: Network, y_hat: Tensor, noise: Tensor | None, block: Block) -
     top, left = block.rows.times(network.stride), block.columns.times(network.stride)
     part = _input(network, y_hat[:, :, block.rows.computed, block.columns.computed])
     start = None if noise is None else _input(network, noise[:, :, top.computed, left.computed])
-    return network.synthesise(part, start).float().cpu()
+    x_hat = network.synthesise(part, start).float().cpu()
+    if not bool(torch.isfinite(x_hat).all()):
+        raise NotFinite
+    return x_hat
 
 
 def _input(network: Network, value: Tensor) -> Tensor:

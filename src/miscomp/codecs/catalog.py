@@ -121,7 +121,7 @@ def detect_codec(content: bytes, where: object = "stream") -> str:
         if found is not None:
             return found
     begin = f"it begins with {content[:8].hex(' ')}" if content else "it is empty"
-    raise StreamError(where, f"not a file of a known codec ({', '.join(CODECS.names)}): {begin}")
+    raise StreamError(where, f"not a file of a known codec (`miscomp codecs` lists them): {begin}")
 
 
 def _brands(content: bytes) -> set[bytes]:

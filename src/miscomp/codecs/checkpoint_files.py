@@ -1,7 +1,8 @@
 """Files of weights that others published: torch's own files and safetensors, from anyone, read without running code.
 
 A torch file is a pickle, a small program. It is loaded by torch's restricted loader (`weights_only=True`), and only
-after a look at what it names: that loader allows more than weights need, such as tensors of any size from nothing.
+after a look at what it names and builds: that loader allows more than weights need, such as tensors of any size from
+nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import argparse
 import hashlib
 import io
 import os
-import pickletools
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from miscomp.codecs.checkpoint_programs import check_programs
+from miscomp.codecs.weight_files import FLOATS
 from miscomp.errors import WeightsError
 
 MAX_FILE_BYTES = 3 * 2**30
@@ -36,17 +38,11 @@ _LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """How torch's files began before 1.6: a pickled number. Four more pickles follow, then the numbers themselves."""
 _LEGACY_PICKLES = 5
 
-_TYPES = ["Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool"]
-_DTYPES = ["float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool"]
-_HARMLESS = {
-    *(f"torch {name}Storage" for name in _TYPES),
-    *(f"torch {name}" for name in (*_DTYPES, "Size", "device")),
-    *(f"torch._utils _rebuild_{name}" for name in ("tensor", "tensor_v2", "parameter")),
-    *(f"collections {name}" for name in ("OrderedDict", "Counter")),
-    # Settings of a training, kept beside the weights: it is filled with what the file says and calls nothing.
-    "argparse Namespace",
-}
-"""What a checkpoint may name. None of it takes more memory than the file or reaches beyond it."""
+_WHOLE = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+"""Counts and tables beside the weights, which no network takes from a file."""
+
+_SHOWN = 2
+"""How often tensors may show each byte of their file: published ones do once, a few share a tensor under two names."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,17 +84,17 @@ def read_checkpoint(path: Path, *, sha256_start: str = "") -> CheckpointFile:
         raise WeightsError(path, f"cannot be read: {error}") from error
     if (before.st_mtime_ns, before.st_size, before.st_ino) != (after.st_mtime_ns, after.st_size, after.st_ino):
         raise WeightsError(path, "was changed while it was read; try again")
-    return CheckpointFile(_checked(path, content), about, found)
+    return CheckpointFile(_checked(path, content, before.st_size), about, found)
 
 
 def _load(path: Path) -> tuple[dict[str, Tensor], dict[str, str | int | float]]:
     with path.open("rb") as file:
         head = file.read(_MAX_PICKLE_BYTES)
     if head.startswith(b"PK\x03\x04"):
-        _check_program(path, _program(path), 1)
+        check_programs(path, _program(path), 1)
         return _pick(path, _load_torch(path, mapped=True))
     if head.startswith(_LEGACY_MAGIC):
-        _check_program(path, head, _LEGACY_PICKLES)
+        check_programs(path, head, _LEGACY_PICKLES)
         return _pick(path, _load_torch(path, mapped=False))
     if head[8:9] == b"{":
         return _load_safetensors(path)
@@ -138,28 +134,6 @@ def _program(path: Path) -> bytes:
         raise WeightsError(path, f"is not a whole torch file ({error}); fetch it again") from error
 
 
-def _check_program(path: Path, content: bytes, count: int) -> None:
-    """Look at what the pickles name, without running them. Raises `WeightsError` for anything that weights do not need.
-
-    torch's loader reads them again by itself and knows no other way to name something than `GLOBAL`.
-    """
-    stream = io.BytesIO(content)
-    try:
-        for _ in range(count):
-            for opcode, argument, _position in pickletools.genops(stream):
-                if opcode.name in ("STACK_GLOBAL", "INST"):
-                    raise WeightsError(path, "was saved in a way that cannot be checked; save it again with torch.save")
-                if opcode.name == "GLOBAL" and argument not in _HARMLESS:
-                    what = str(argument).replace(" ", ".")[:100]
-                    raise WeightsError(
-                        path,
-                        f"is a program that uses {what}, which weights do not need; it was not run. If you trust where "
-                        "it comes from, load it there and save its state dict alone",
-                    )
-    except ValueError as error:
-        raise WeightsError(path, f"is damaged or has too much beside its weights ({error}); fetch it again") from error
-
-
 def _load_torch(path: Path, *, mapped: bool) -> Any:
     try:
         with torch.serialization.safe_globals([argparse.Namespace]):
@@ -189,9 +163,14 @@ def _pick(path: Path, content: object) -> tuple[dict[str, Tensor], dict[str, str
         for name in _NESTED:
             if (tensors := _tensors(dict.get(content, name))) is not None:
                 return tensors, _about(content)
-    holds = ", ".join(sorted(str(name)[:40] for name in dict.keys(content))[:10]) if isinstance(content, dict) else ""
+    holds = ", ".join(sorted(map(_shown, dict.keys(content)))[:10]) if isinstance(content, dict) else ""
     what = f"a dictionary of {holds or 'nothing'}" if isinstance(content, dict) else type(content).__name__
     raise WeightsError(path, f"holds no state dict, at the top or under {', '.join(_NESTED)}; it holds {what}")
+
+
+def _shown(name: object) -> str:
+    # Of other keys than texts only the type: what they print as is up to the file.
+    return name[:40] if isinstance(name, str) else type(name).__name__
 
 
 def _tensors(value: object) -> dict[str, Tensor] | None:
@@ -228,8 +207,24 @@ def _plain(content: dict[Any, Any]) -> dict[str, str | int | float]:
     }
 
 
-def _checked(path: Path, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def _checked(path: Path, tensors: dict[str, Tensor], file_bytes: int) -> dict[str, Tensor]:
     """A few numbers can be shown as a tensor of any size; then the first use of it would fill the memory."""
-    if sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) > MAX_FILE_BYTES:
-        raise WeightsError(path, f"holds tensors of more than {MAX_FILE_BYTES} bytes; give a file of published weights")
+    for name, tensor in tensors.items():
+        if tensor.dtype not in (*FLOATS, *_WHOLE):
+            raise WeightsError(
+                path,
+                f"holds {name[:100]} as {_dtype(tensor.dtype)}; allowed for weights are "
+                f"{', '.join(map(_dtype, FLOATS))}; save it again as one of these",
+            )
+    shown = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    if shown > _SHOWN * file_bytes:
+        raise WeightsError(
+            path,
+            f"holds tensors of {shown} bytes, but has {file_bytes} bytes; allowed are {_SHOWN} times as many, for "
+            "tensors that share their numbers; save it again with each tensor by itself",
+        )
     return tensors
+
+
+def _dtype(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

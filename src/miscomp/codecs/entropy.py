@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cached_property
 from typing import Any
 
 import constriction
@@ -20,6 +20,11 @@ from miscomp.codecs.frequencies import SYMBOL_LIMIT, TOTAL, Counts, Frequencies
 Symbols = npt.NDArray[np.int32]
 Indexes = npt.NDArray[np.int64]
 
+_SLACK_BITS = 256.0
+"""By which a stream may be longer than its symbols need: whole words, and the coder's last state."""
+_MOST_LOSS = 0.01
+"""Share of the bits that the coder may lose to rounding; measured are a thousandth."""
+
 
 class CodingTables:
     """The frequencies as models of the range coder."""
@@ -30,7 +35,6 @@ class CodingTables:
         self.coded: npt.NDArray[np.bool_] = np.concatenate([frequencies.coded, np.ones(len(own), dtype=bool)])
         """Which tables are coded at all; the residuals of the others count as 0."""
         self._models = {int(index): self._model(int(index)) for index in np.flatnonzero(self.coded)}
-        self.bits = cache(self._bits)
 
     def model(self, index: int) -> Any:
         """The model of a table that is coded."""
@@ -45,9 +49,18 @@ class CodingTables:
         weights = (self._whole(index) - 1).astype(np.float64)
         return constriction.stream.model.Categorical(weights, perfect=False)
 
-    def _bits(self, index: int) -> npt.NDArray[np.float64]:
-        bits: npt.NDArray[np.float64] = np.log2(TOTAL / self._whole(index))
-        return bits
+    def cost(self, symbols: Symbols, indexes: Indexes) -> float:
+        """Bits that the tables give to residuals (flat)."""
+        coded = self.coded[indexes]
+        return float(self._costs[indexes[coded], symbols[coded] + SYMBOL_LIMIT].sum())
+
+    @cached_property
+    def _costs(self) -> npt.NDArray[np.float64]:
+        """Bits of each residual under each table."""
+        costs = np.zeros((len(self.coded), 2 * SYMBOL_LIMIT + 1), dtype=np.float64)
+        for index in np.flatnonzero(self.coded):
+            costs[index] = np.log2(TOTAL / self._whole(int(index)))
+        return costs
 
     def runs(self, indexes: Indexes) -> Iterator[tuple[int, npt.NDArray[np.intp]]]:
         """Each table that is coded and where it stands, rising: equal ones are coded in one go."""
@@ -92,8 +105,7 @@ class SymbolCounter:
     def code(self, symbols: Symbols, indexes: Indexes) -> Symbols:
         """Count residuals (flat) with the scales at `indexes`; returns what a decoder would see."""
         coded = np.where(self._tables.coded[indexes], symbols, 0).astype(np.int32)
-        for index, where in self._tables.runs(indexes):
-            self.bits += float(self._tables.bits(index)[coded[where] + SYMBOL_LIMIT].sum())
+        self.bits += self._tables.cost(coded, indexes)
         return coded
 
 
@@ -106,15 +118,28 @@ class SymbolDecoder:
             raise ValueError(f"coded symbols come in words of 4 bytes, got {len(content)} bytes")
         self._tables = tables
         self._coder = constriction.stream.queue.RangeDecoder(np.frombuffer(content, dtype="<u4").astype(np.uint32))
+        self._held, self._taken = 8.0 * len(content), 0.0
         self.crc = 0
 
     def code(self, indexes: Indexes) -> Symbols:
-        """The next residuals, one for each scale index. Raises `ValueError` where the bytes cannot be decoded."""
+        """The next residuals, one for each scale index.
+
+        Raises `ValueError` where the bytes cannot be decoded, and as soon as the residuals need more bits than there
+        are: past the end the coder would go on with others that no one wrote.
+        """
         symbols = np.zeros(indexes.shape, dtype=np.int32)
         try:
             for index, where in self._tables.runs(indexes):
                 symbols[where] = self._coder.decode(self._tables.model(index), len(where)) - SYMBOL_LIMIT
         except (AssertionError, ValueError) as error:
             raise ValueError(f"the coded symbols are damaged ({error})") from error
+        self._taken += self._tables.cost(symbols, indexes)
+        if self._taken > self._held + _SLACK_BITS:
+            raise ValueError("the coded symbols are damaged (they end early)")
         self.crc = zlib.crc32(symbols.astype("<i2").tobytes(), self.crc)
         return symbols
+
+    def finish(self) -> None:
+        """Raise `ValueError` for bytes that hold more than what was taken from them."""
+        if self._held > self._taken * (1 + _MOST_LOSS) + _SLACK_BITS:
+            raise ValueError("the coded symbols are followed by foreign bytes")

@@ -4,8 +4,10 @@ Networks that were trained in floating point are rounded once, when they are loa
 and activations to fixed point (`miscomp.codecs.fixed_point`). All of it is carried in float64 on the CPU, and every sum
 of products stays below 2^53, where float64 holds whole numbers exactly: it may be summed in any order, by any number
 of threads, with or without fused multiply-add, and comes out the same. ReLU, leaky ReLU and moving pixels keep that.
-GELU asks the machine's error function, whose last bits may differ; what comes out is rounded to 2^-10, so that two
-machines would part once in some 10^10 values. The checksum over the latents tells that case.
+GELU and tanh ask the machine's library, whose last bits may differ; what comes out is rounded to 2^-10. What goes in is
+one of the 2^22 + 1 numbers of the grid, and of all their results none lies nearer to a border of that rounding than
+7e-5 units (GELU) and 1.5e-7 units (tanh, halved as `stf` has it): every library whose error function and tanh are
+accurate to 1e-10 gives the same.
 """
 
 from __future__ import annotations
@@ -62,6 +64,8 @@ class ExactConv:
         if layer.groups != 1 or layer.dilation != (1, 1) or layer.padding_mode != "zeros":
             raise ValueError(f"no exact form of {layer}")
         largest = float(weight.abs().max())
+        if not largest <= WEIGHT_LIMIT:
+            raise ValueError(f"a layer has a weight of {largest:g}; at most {WEIGHT_LIMIT} can be exact")
         shift = min(max(math.floor(math.log2(WEIGHT_LIMIT / max(largest, 1e-9))), 0), _MOST_SHIFT)
         whole = weight.mul(2.0**shift).round_().clamp_(-WEIGHT_LIMIT, WEIGHT_LIMIT)
         channels = weight.shape[1 if transposed else 0]

@@ -25,10 +25,9 @@ WEIGHT_LIMIT = 2**15 - 1
 LIMIT = 2.0**21
 """Activations are clamped to [-LIMIT, LIMIT]."""
 
-_MOST_INPUTS = 2**12
 _MOST_SHIFT = 20
 _BIAS_LIMIT = 2.0**50
-# The three limits together: 2^12 inputs of 2^21 times 2^15 are 2^48, and a bias of 2^50 keeps the sum below 2^53.
+_EXACT = 2.0**53
 
 
 def shifted(value: Tensor, bits: int) -> Tensor:
@@ -67,12 +66,14 @@ class Layer:
 
     def __post_init__(self) -> None:
         """Raises `ValueError` for numbers with which a sum could leave the exact range."""
-        if not 0 <= self.shift <= _MOST_SHIFT or self.weight.ndim != 2 or self.weight.shape[1] > _MOST_INPUTS:
+        if not 0 <= self.shift <= _MOST_SHIFT or self.weight.ndim != 2:
             raise ValueError(f"a layer has the shift {self.shift} and weights of shape {tuple(self.weight.shape)}")
         if not self.weight.numel() or float(self.weight.abs().max()) > WEIGHT_LIMIT:
             raise ValueError("a layer's weights are out of their limits")
         if self.bias.shape != self.weight.shape[:1] or float(self.bias.abs().max()) > _BIAS_LIMIT:
             raise ValueError("a layer's bias does not fit it")
+        if not float((self.weight.abs().sum(1) * LIMIT + self.bias.abs()).max()) < _EXACT:
+            raise ValueError(f"a layer of {self.weight.shape[1]} inputs has weights too large for exact sums")
 
     @classmethod
     def quantised(cls, weight: Tensor, bias: Tensor) -> Layer:

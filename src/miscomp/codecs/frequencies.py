@@ -30,8 +30,6 @@ of those that networks put there, up to two in ten thousand are not."""
 
 Counts = npt.NDArray[np.int64]
 
-_SHIPPED = "gaussian.bin"
-
 
 class Frequencies:
     """One table for each entry of `SCALE_TABLE`, as the frequencies of 0, 1, 2 ... (and of -1, -2 ... alike)."""
@@ -81,19 +79,39 @@ def gaussian_frequencies() -> Frequencies:
     return Frequencies(halves)
 
 
+def logistic_frequencies() -> Frequencies:
+    """Tables of zero-mean logistic distributions with the scales of `SCALE_TABLE`, all of them coded."""
+    value = torch.arange(SYMBOL_LIMIT + 1, dtype=torch.float64)
+    halves = []
+    for scale in SCALE_TABLE:
+        mass = torch.sigmoid((0.5 - value) / scale) - torch.sigmoid((-0.5 - value) / scale)
+        halves.append(half_from_shares(mass.numpy()))
+    return Frequencies(halves)
+
+
 @cache
 def shipped_gaussian() -> Frequencies:
     """`gaussian_frequencies` as they were once computed: they are read, not computed again, so that every machine has
     the same, whatever its error function rounds to.
     """
-    content = (files("miscomp.codecs") / "assets" / _SHIPPED).read_bytes()
+    return _shipped("gaussian.bin")
+
+
+@cache
+def shipped_logistic() -> Frequencies:
+    """`logistic_frequencies`, likewise."""
+    return _shipped("logistic.bin")
+
+
+def _shipped(name: str) -> Frequencies:
+    content = (files("miscomp.codecs") / "assets" / name).read_bytes()
     numbers = np.frombuffer(zlib.decompress(content), dtype="<i4").astype(np.int64)
     scales = len(SCALE_TABLE)
     return Frequencies.from_flat(numbers[scales:], numbers[:scales])
 
 
 def packed(frequencies: Frequencies) -> bytes:
-    """The bytes that `shipped_gaussian` reads."""
+    """The bytes that `shipped_gaussian` and `shipped_logistic` read."""
     values, sizes = frequencies.flat()
     return zlib.compress(np.concatenate([sizes, values]).astype("<i4").tobytes(), 9)
 

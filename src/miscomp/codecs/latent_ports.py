@@ -32,10 +32,13 @@ class EncodingPort:
         self._sink = sink
 
     def code(self, mean: Tensor, index: Tensor, target: Tensor | None) -> Tensor:
-        """Raises `ValueError` without a target."""
+        """Raises `ValueError` without a target, or for one that is not finite."""
         if target is None:
             raise ValueError("an encoder needs latents to code")
-        symbols = residual(mean, target).to(torch.int32).flatten().numpy()
+        rounded = residual(mean, target)
+        if not bool(rounded.isfinite().all()):
+            raise ValueError("latents are not finite")
+        symbols = rounded.to(torch.int32).flatten().numpy()
         return _placed(self._sink.code(symbols, index.flatten().numpy()), mean)
 
 

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from miscomp.codecs import container
 from miscomp.codecs.base import MAX_MEGAPIXELS
-from miscomp.codecs.blockwise import analyse, padded, synthesise
+from miscomp.codecs.blockwise import NotFinite, analyse, padded, synthesise
 from miscomp.codecs.catalog import CODECS
 from miscomp.codecs.entropy import SymbolCounter, SymbolDecoder, SymbolEncoder
 from miscomp.codecs.latent_ports import DecodingPort, EncodingPort
@@ -88,9 +88,9 @@ class Published:
         """As `miscomp.codecs.base.HasCheckpoints` says."""
         self._weights.check(None if quality is None else int(quality))
 
-    def weights_sha256(self, quality: float) -> str:
+    def weights_sha256(self, quality: float | None) -> str:
         """As `miscomp.codecs.base.HasCheckpoints` says."""
-        return self._weights.at(int(quality)).sha256
+        return self._weights.sha256(None if quality is None else int(quality))
 
     def compress(self, pixels: Pixels, quality: float, *, pixel_checksum: bool = False) -> bytes:
         """Encode 8-bit RGB of shape (h, w, 3) at one of the row's qualities.
@@ -130,13 +130,13 @@ class Published:
         y = self._analysed(loaded, [pixels])
         counter = SymbolCounter(loaded.tables)
         for tile in _tiles(loaded.network, *y.shape[2:]):
-            _coded(loaded, EncodingPort(counter), y[:, :, tile.rows, tile.columns])
+            _coded(self.name, loaded, EncodingPort(counter), y[:, :, tile.rows, tile.columns])
         return counter.bits
 
     def decompress(self, content: bytes, *, max_megapixels: float = MAX_MEGAPIXELS) -> Pixels:
         """Decode. Raises `StreamError` for anything but an intact stream, `WeightsError` where its weights are missing.
 
-        What it takes in time follows from the size in pixels alone.
+        What it takes in time follows from the size in pixels, and for a seeded codec from the steps, which are bounded.
         """
         stream = container.unpack(content, max_megapixels=max_megapixels)
         loaded = self._of_stream(stream)
@@ -151,11 +151,11 @@ class Published:
             part = _decoded(loaded, payload, tile)
             y_hat[:, :, tile.rows, tile.columns] = part
             crcs.append(_crc(part))
-        if _whole_crc(crcs) != stream.latent_crc32:
+        if _whole_crc(crcs, height=stream.height, width=stream.width) != stream.latent_crc32:
             raise StreamError(
                 "stream",
-                "its latents decode to others than were coded: it is damaged, or this machine or its libraries "
-                "compute otherwise than where it was made; fetch it again, or decode it there",
+                "its latents decode to others than were coded: it is damaged, or another release of miscomp, machine "
+                "or library that computes otherwise made it; fetch it again, or decode it there",
             )
         pixels = self._synthesised(loaded, y_hat, height=stream.height, width=stream.width, seed=stream.seed or 0)
         if stream.pixels_crc32 not in (None, zlib.crc32(pixels.data)):
@@ -185,6 +185,8 @@ class Published:
         if len(stream.quality) != length or (stream.seed is None) == seeded or stream.quality_map is not None:
             raise StreamError("stream", f"its parameters are not those of {self.name}; its writer is broken")
         loaded = self._weights.of_stream(stream.weights, stream.quality[0])
+        if stream.quality[0] != OWN and not self._row.qualities.low <= stream.quality[0] <= self._row.qualities.high:
+            raise StreamError("stream", f"its quality is {stream.quality[0]}, which {self.name} has not; damaged")
         if seeded:
             _, steps = _STEPS.unpack(stream.quality)
             if not 1 <= steps <= loaded.network.most_steps:
@@ -201,14 +203,14 @@ class Published:
         payloads, crcs = [], []
         for tile in _tiles(loaded.network, *y.shape[2:]):
             encoder = SymbolEncoder(loaded.tables)
-            crcs.append(_crc(_coded(loaded, EncodingPort(encoder), y[:, :, tile.rows, tile.columns])))
+            crcs.append(_crc(_coded(self.name, loaded, EncodingPort(encoder), y[:, :, tile.rows, tile.columns])))
             payloads.append(encoder.finish())
         return container.Stream(
             format_id=self._row.format_id or 0,
             width=width,
             height=height,
             weights=bytes.fromhex(loaded.sha256)[:8],
-            latent_crc32=_whole_crc(crcs),
+            latent_crc32=_whole_crc(crcs, height=height, width=width),
             payloads=tuple(payloads),
             quality=self._parameters(loaded.network, quality),
             seed=self._seed if loaded.network.seeded else None,
@@ -231,7 +233,7 @@ class Published:
         try:
             with fast_convolutions():
                 return synthesise(network, y_hat, height=height, width=width, seed=seed)
-        except ValueError as error:
+        except NotFinite as error:
             raise _broken(self.name) from error
 
 
@@ -247,17 +249,23 @@ def _broken(name: str) -> WeightsError:
 
 
 @torch.inference_mode()
-def _coded(loaded: Loaded, port: EncodingPort, y: Tensor) -> Tensor:
-    return loaded.coder.run(port, y.shape[2], y.shape[3], y)
+def _coded(name: str, loaded: Loaded, port: EncodingPort, y: Tensor) -> Tensor:
+    try:
+        return loaded.coder.run(port, y.shape[2], y.shape[3], y)
+    except ValueError as error:  # of hyper-latents; y was looked at before
+        raise _broken(name) from error
 
 
 @torch.inference_mode()
 def _decoded(loaded: Loaded, payload: bytes, tile: _Tile) -> Tensor:
     height, width = (side.stop - side.start for side in tile)
     try:
-        return loaded.coder.run(DecodingPort(SymbolDecoder(loaded.tables, payload)), height, width, None)
+        source = SymbolDecoder(loaded.tables, payload)
+        y_hat = loaded.coder.run(DecodingPort(source), height, width, None)
+        source.finish()
     except ValueError as error:
         raise StreamError("stream", f"damaged: {error}; fetch it again") from error
+    return y_hat
 
 
 def _crc(y_hat: Tensor) -> int:
@@ -265,8 +273,9 @@ def _crc(y_hat: Tensor) -> int:
     return zlib.crc32(np.ascontiguousarray(y_hat.numpy(), dtype="<f4").data)
 
 
-def _whole_crc(crcs: Sequence[int]) -> int:
-    return zlib.crc32(b"".join(_CRC.pack(crc) for crc in crcs))
+def _whole_crc(crcs: Sequence[int], *, height: int, width: int) -> int:
+    """With the size, without which the same numbers are another picture."""
+    return zlib.crc32(b"".join(_CRC.pack(number) for number in (height, width, *crcs)))
 
 
 def _grid(network: Network, height: int, width: int) -> tuple[int, int]:

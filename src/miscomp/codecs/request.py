@@ -80,12 +80,12 @@ def model_row(spec: CodecSpec) -> ModelRow:
 
 
 def _weights_sha256(spec: CodecSpec, row: CodecRow) -> str:
-    """Of the file; none where a rate decides from picture to picture which of several is used."""
+    """Of the file; where a rate decides from picture to picture which of several is used, of all their hashes."""
     if row.weights is not None:
         return row.weights.sha256
     quality = spec.fixed_quality
-    codec = open_spec(spec) if row.architecture and quality is not None else None
-    return codec.weights_sha256(quality) if isinstance(codec, HasCheckpoints) and quality is not None else ""
+    codec = open_spec(spec) if row.architecture else None
+    return codec.weights_sha256(quality) if isinstance(codec, HasCheckpoints) else ""
 
 
 def _codec_version(row: CodecRow) -> str:

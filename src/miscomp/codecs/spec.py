@@ -48,7 +48,11 @@ class CodecSpec:
             raise UsageError(f"{self.name} cannot aim at {self.bpp} bpp; allowed: above 0 to {MAX_BPP:g}")
         if self.like is not None:
             _check_like(self.name, self.like)
-        if self.file is not None and not (self.file and row.architecture):
+        if self.file is not None and (not self.file or _SEED_END.search(self.file)):
+            raise UsageError(
+                f"{self.name}@file: needs a file's path behind it, one that does not end like a seed, got {self.file!r}"
+            )
+        if self.file is not None and not row.architecture:
             able = ", ".join(one.name for one in CODECS if one.architecture)
             raise UsageError(f"{self.name} takes no weights from a file; those that do: {able}")
         if self.seed is not None and not (row.seeded and 0 <= self.seed <= MAX_SEED):
@@ -60,6 +64,14 @@ class CodecSpec:
         """The quality that is coded at; none where a rate decides it."""
         # A file holds one quality, whatever it is called.
         return CODECS[self.name].qualities.default if self.file is not None else self.quality
+
+    @property
+    def any_rate(self) -> bool:
+        """Whether the codec as asked for can also be had at other rates.
+
+        Not so for weights of one's own, nor for one quality of a codec whose other qualities need weights of their own.
+        """
+        return self.file is None and (not CODECS[self.name].architecture or self.bpp is not None)
 
     @property
     def setting(self) -> str:
@@ -79,7 +91,7 @@ class CodecSpec:
 _NUMBER = r"(\d{1,40}(?:\.\d{1,400})?|\.\d{1,400})"
 _QUALITY = re.compile(f"q{_NUMBER}", re.ASCII)
 _RATE = re.compile(f"{_NUMBER}bpp", re.ASCII)
-_SEED = re.compile(r"(.*?)(?:\+seed(\d{1,20}))?", re.ASCII | re.DOTALL)
+_SEED_END = re.compile(r"\+seed(\d{1,20})\Z", re.ASCII)
 
 
 def parse_spec(text: str) -> CodecSpec:
@@ -87,9 +99,12 @@ def parse_spec(text: str) -> CodecSpec:
 
     A name alone is resolved to its row's default setting. Raises `UsageError` for anything else.
     """
-    whole = _SEED.fullmatch(text)
-    name, at, setting = (whole[1] if whole else text).partition("@")
-    seed = int(whole[2]) if whole and whole[2] else None
+    name, _, setting = text.partition("@")
+    # Behind `like:` a seed is the other codec's, unless this one takes one too.
+    theirs = setting.startswith("like:") and name in CODECS and not CODECS[name].seeded
+    match = None if theirs else _SEED_END.search(text)
+    seed = int(match[1]) if match else None
+    name, at, setting = (text[: match.start()] if match else text).partition("@")
     row = CODECS[name]
     if not at:
         default = default_spec(name)
@@ -104,7 +119,9 @@ def parse_spec(text: str) -> CodecSpec:
         return CodecSpec(name, file=setting.removeprefix("file:"), seed=seed)
     raise UsageError(
         f"{text!r} names no setting of {name}; write {name}@q{plain(row.qualities.default)} (a quality), "
-        f"{name}@0.25bpp (a rate) or {name}@like:lucid (the rate that another codec reached)"
+        f"{name}@0.25bpp (a rate), {name}@like:lucid (the rate that another codec reached)"
+        + (f" or {name}@file:PATH (weights of your own)" if row.architecture else "")
+        + ("; +seed3 behind it chooses the random numbers" if row.seeded else "")
     )
 
 
@@ -121,7 +138,7 @@ def open_spec(spec: CodecSpec) -> Codec:
 
     Raises `WeightsError` where weights are missing or do not fit, and what `open_codec` raises.
     """
-    codec = open_codec(spec.name) if spec.file is None else _open_file(spec.name, spec.file)
+    codec = open_codec(spec.name) if spec.file is None else _open_file(spec.name, Path(spec.file).resolve())
     if isinstance(codec, HasCheckpoints):
         codec.prepare(spec.fixed_quality)
     if spec.seed is not None and isinstance(codec, TakesSeed):
@@ -130,8 +147,8 @@ def open_spec(spec: CodecSpec) -> Codec:
 
 
 @cache
-def _open_file(name: str, file: str) -> Codec:
-    codec: Codec = load(CODECS[name].build)(CODECS[name], file=Path(file))
+def _open_file(name: str, file: Path) -> Codec:
+    codec: Codec = load(CODECS[name].build)(CODECS[name], file=file)
     return codec
 
 

@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
@@ -19,6 +20,9 @@ from miscomp.folders import replacing
 
 MAX_FILE_BYTES = 64 * 2**20
 """Far above any network that still is small; a file beyond it is refused before it is read."""
+
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+"""What weights may be. Of others torch cannot convert some, and some hold too little to be anyone's weights."""
 
 # One key only: safetensors writes several in random order, and equal weights must give equal bytes.
 _KEY = "miscomp"
@@ -105,6 +109,9 @@ def misfit(wanted: Mapping[str, tuple[int, ...]], tensors: Mapping[str, Tensor])
         wrong = sorted(name for name in wanted.keys() | got.keys() if wanted.get(name) != got.get(name))[0]
         return f"does not fit its own widths: {wrong} is {got.get(wrong)}, needed {wanted.get(wrong)}"
     for name, tensor in tensors.items():
-        if not tensor.is_floating_point() or not bool(tensor.float().isfinite().all()):
+        # The type first: no arithmetic is defined for some.
+        if tensor.dtype not in FLOATS:
+            return f"holds values in {name} that are not finite floats of 16, 32 or 64 bits but {tensor.dtype}"
+        if not bool(tensor.float().isfinite().all()):
             return f"holds values in {name} that are not finite floats; fetch it again"
     return ""

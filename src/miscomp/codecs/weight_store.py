@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,16 +20,15 @@ import platformdirs
 from miscomp.codecs.checkpoints import Checkpoint
 from miscomp.codecs.connections import check_address
 from miscomp.codecs.downloads import Limits, Progress, discard, download
+from miscomp.codecs.locks import locked
 from miscomp.errors import UsageError, WeightsError
 from miscomp.folders import replacing, write_text
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
 FOLDER_VARIABLE = "MISCOMP_WEIGHTS"
 MIRROR_VARIABLE = "MISCOMP_WEIGHTS_URL"
+
+Check = Callable[[Path], None]
+"""Raises `WeightsError` for a file that holds no weights."""
 
 State = Literal["cached", "to be fetched", "bring your own"]
 Verdict = Literal["ok", "as recorded", "not recorded", "wrong hash", "missing", "unreadable"]
@@ -96,11 +95,13 @@ def fetch(
     force: bool = False,
     limits: Limits | None = None,
     progress: Progress = lambda done, total: None,
+    check: Check = lambda path: None,
 ) -> Path:
     """Put a checkpoint's file into the folder and return its path; one that is there is checked and kept.
 
     `from_file` is the file itself or a folder that holds it under its published name; then nothing is downloaded.
-    `mirror` stands in the place of the published folder. `force` fetches anew. Raises `WeightsError` (nothing is in the
+    `mirror` stands in the place of the published folder. `force` fetches anew. Where no hash is published, `check` is
+    called with what came and raises `WeightsError` for what are no weights. Raises `WeightsError` (nothing is in the
     folder that was not there before, but for a part to go on with) and `UsageError`.
     """
     target, limits = place(checkpoint), limits or Limits()
@@ -111,9 +112,9 @@ def fetch(
         if target.exists() and not force:
             _keep(checkpoint, target, from_file)
         elif from_file is not None:
-            _copy_in(checkpoint, from_file, target, limits)
+            _copy_in(checkpoint, from_file, target, limits=limits, check=check)
         else:
-            _download(checkpoint, url, target, limits=limits, progress=progress)
+            _download(checkpoint, url, target, limits=limits, progress=progress, check=check)
     return target
 
 
@@ -190,7 +191,7 @@ def _hash_given(path: Path) -> str:
         raise WeightsError(path, f"cannot be read: {error.strerror}") from error
 
 
-def _copy_in(checkpoint: Checkpoint, source: Path, target: Path, limits: Limits) -> None:
+def _copy_in(checkpoint: Checkpoint, source: Path, target: Path, *, limits: Limits, check: Check) -> None:
     """The copy is what is checked, so that nothing changes between check and use."""
     if not source.is_file():
         _hash_given(source)
@@ -210,13 +211,17 @@ def _copy_in(checkpoint: Checkpoint, source: Path, target: Path, limits: Limits)
                     f"{checkpoint.sha256}: these are not the published weights of {checkpoint.name}. Your own "
                     f"need no fetching: name them as {checkpoint.codec}@file:{source}",
                 )
+            if not checkpoint.sha256:
+                _checked(check, copy, source)
             _record(target).unlink(missing_ok=True)
     except OSError as error:
         raise WeightsError(source, f"cannot be copied to {target.parent}: {error.strerror}; make room") from error
     _write_record(target, found)
 
 
-def _download(checkpoint: Checkpoint, url: str, target: Path, *, limits: Limits, progress: Progress) -> None:
+def _download(
+    checkpoint: Checkpoint, url: str, target: Path, *, limits: Limits, progress: Progress, check: Check
+) -> None:
     part = target.with_name(target.name + ".part")
     whole = download(url, part, limits=limits, progress=progress)
     found = _hash(part)
@@ -234,10 +239,24 @@ def _download(checkpoint: Checkpoint, url: str, target: Path, *, limits: Limits,
             "the server does not say how long the file is and no hash is published, so nobody knows whether all came; "
             "use another mirror, or give the file with --from",
         )
+    if not checkpoint.sha256:
+        try:
+            _checked(check, part, url)
+        except WeightsError:
+            discard(part)
+            raise
     _record(target).unlink(missing_ok=True)  # a record of another file must not outlive it
     os.replace(part, target)
     discard(part)
     _write_record(target, found)
+
+
+def _checked(check: Check, path: Path, where: object) -> None:
+    """Let `check` look at a file that came from `where`. Raises `WeightsError`, naming that."""
+    try:
+        check(path)
+    except WeightsError as error:
+        raise WeightsError(where, f"what came are no weights and was not kept: {error.problem}") from error
 
 
 def _write_record(target: Path, sha256: str) -> None:
@@ -255,7 +274,7 @@ def _alone(target: Path) -> Iterator[None]:
     try:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            lock = _locked(path)
+            lock = locked(path)
         except BlockingIOError as error:
             raise WeightsError(target, "another process is fetching it; wait until it has ended") from error
         except OSError as error:
@@ -267,25 +286,3 @@ def _alone(target: Path) -> Iterator[None]:
             with suppress(OSError):  # Windows does not remove what is open
                 path.unlink()
             os.close(lock)
-
-
-def _locked(path: Path) -> int:
-    """Open and lock; raises `BlockingIOError` where another has the lock."""
-    while True:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            if fcntl is None:
-                return lock
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise
-            except OSError:
-                return lock  # a file system without locks
-            # Between opening and locking its last owner may have removed it; then the lock keeps nobody out.
-            if path.exists() and os.path.samestat(os.fstat(lock), path.stat()):
-                return lock
-        except BaseException:
-            os.close(lock)
-            raise
-        os.close(lock)

@@ -39,8 +39,8 @@ class ControlRow:
 
 
 def control_specs(specs: Sequence[CodecSpec]) -> list[CodecSpec]:
-    """Each codec that was asked for, and JPEG and WebP, at each of `HIGH_BPPS`."""
-    names = dict.fromkeys([*(spec.name for spec in specs), *CLASSICAL])
+    """Each codec that was asked for and has such rates, and JPEG and WebP, at each of `HIGH_BPPS`."""
+    names = dict.fromkeys([*(spec.name for spec in specs if spec.any_rate), *CLASSICAL])
     return [CodecSpec(name, bpp=bpp) for name in names for bpp in HIGH_BPPS]
 
 

@@ -86,7 +86,9 @@ class Verdict:
 
 def natural_specs(specs: Sequence[CodecSpec]) -> list[CodecSpec]:
     """Each codec that was asked for at each of `BPPS`."""
-    return [CodecSpec(name, bpp=bpp) for name in dict.fromkeys(spec.name for spec in specs) for bpp in BPPS]
+    return [
+        CodecSpec(name, bpp=bpp) for name in dict.fromkeys(spec.name for spec in specs if spec.any_rate) for bpp in BPPS
+    ]
 
 
 def put_words(

@@ -131,7 +131,9 @@ def make_plan(specs: Sequence[CodecSpec], folder: Path, options: PlantOptions) -
         raise UsageError(f"nothing to code with; name a codec, as in --codec {DEFAULT_CODECS[0]}")
     references = resolve_references(specs)
     _check_extras(options)
-    for spec in (*specs, *references.values()):
+    controls = control_specs(specs) if options.controls else []
+    natural = natural_specs(specs) if options.natural else []
+    for spec in (*specs, *references.values(), *controls, *natural):
         open_spec(spec)
     return PlantPlan(
         folder=folder,

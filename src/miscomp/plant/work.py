@@ -146,7 +146,7 @@ class _Work:
 
     def _seams(self, scene: Scene, changed: Picture, pair: Pair, spec: CodecSpec) -> tuple[Pixels, tuple[Box, ...]]:
         count = number_for(self.options.negatives, changed.pixels)
-        if not count or pair.bpp is None or pair.bpp < seams.MIN_BPP:
+        if not count or pair.bpp is None or pair.bpp < seams.MIN_BPP or not spec.any_rate:
             return pair.reconstruction, ()
         low = coded_pair(changed, CodecSpec(spec.name, bpp=round(pair.bpp * seams.LOW_SHARE, 4))).reconstruction
         spliced = seams.splice(

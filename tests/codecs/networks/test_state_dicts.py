@@ -15,7 +15,7 @@ from formula_weights import formula_picture, formula_state
 from torch import Tensor
 
 from miscomp.codecs.networks.catalog import network_from_state
-from miscomp.codecs.networks.state_dicts import MAX_CHANNELS, clean_state, width
+from miscomp.codecs.networks.state_dicts import MAX_CHANNELS, clean_state, stripped, width
 
 RECORDED = Path(__file__).with_name("data") / "compressai.npz"
 NAME = "cheng2020-anchor"
@@ -154,15 +154,52 @@ def test_a_broken_state_is_refused_and_the_tensor_named(change: str, named: str)
         network_from_state(NAME, broken(change))
 
 
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.float8_e4m3fn, torch.int32])
+def test_weights_of_exotic_types_are_refused_before_they_are_computed_with(dtype: torch.dtype) -> None:
+    state = published()
+    state["g_s.1.conv.weight"] = torch.zeros(state["g_s.1.conv.weight"].shape, dtype=dtype)
+
+    with pytest.raises(ValueError, match=rf"g_s\.1\.conv\.weight that are not finite floats .* but {dtype}"):
+        network_from_state(NAME, state)
+
+
+@pytest.mark.parametrize("name", ["mbt2018", "stf", "hific", "cdc"])
+def test_a_tensor_with_and_without_the_mark_of_several_devices_is_refused(name: str) -> None:
+    state = {"a": torch.zeros(1), "module.a": torch.ones(1)}
+    if name == "hific":
+        state |= {"normalised": torch.zeros(()), "logistic": torch.zeros(())}
+
+    for given in (state, dict(reversed(state.items()))):
+        with pytest.raises(ValueError, match="has a twice"):
+            network_from_state(name, given)
+
+
+def test_the_mark_of_several_devices_is_taken_off_once() -> None:
+    one, other = torch.zeros(1), torch.ones(1)
+
+    assert stripped({"module.a": one, "b.module.c": other}) == {"a": one, "b.module.c": other}
+
+
+@pytest.mark.parametrize("change", [first_names, first_skips])
+def test_a_tensor_under_an_old_and_a_new_name_is_refused(change: Callable[[State], State]) -> None:
+    with pytest.raises(ValueError, match="twice"):
+        clean_state({**published(), **change(published())})
+
+
 @pytest.mark.parametrize(("name", "other"), list(permutations(NAMES, 2)))
 def test_the_state_of_another_architecture_is_refused(name: str, other: str) -> None:
     with pytest.raises(ValueError, match=r"does not fit its own widths|is of another architecture"):
         network_from_state(name, published(other))
 
 
-@pytest.mark.parametrize("channels", [0, MAX_CHANNELS + 1])
+@pytest.mark.parametrize("channels", [0, MAX_CHANNELS + 1, 4096])
 def test_channel_counts_out_of_bounds_are_refused_before_memory_is_taken(channels: int) -> None:
     state = {"g_a.0.weight": torch.zeros(1).expand(channels, 3, 5, 5)}
 
-    with pytest.raises(ValueError, match=f"has {channels} channels"):
+    with pytest.raises(ValueError, match=f"has {channels} channels; allowed: 1 to {MAX_CHANNELS}, "):
         width(state, "g_a.0.weight")
+
+
+@pytest.mark.parametrize("channels", [1, 128, 192, 320, 960])
+def test_published_channel_counts_are_allowed(channels: int) -> None:
+    assert width({"g_a.0.weight": torch.zeros(channels, 3, 1, 1)}, "g_a.0.weight") == channels

@@ -91,8 +91,8 @@ class Network(nn.Module, ABC):
     """Whether `synthesise` starts from random numbers."""
     steps = 0
     """How many steps a seeded codec's decoding takes; part of the stream. 0 for the others."""
-    most_steps = 1000
-    """Most steps that a stream may ask for."""
+    most_steps = 130
+    """Most steps that a stream may ask for: its decoding takes that many times as long."""
     blended = 0
     """Latents over which neighbouring blocks are blended, where a network sees the whole picture at once (`cdc`) and no
     reach makes a block come out as in the whole; 0 for networks with a finite reach."""

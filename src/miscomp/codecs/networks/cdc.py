@@ -22,7 +22,7 @@ from miscomp.codecs.networks.base import Estimate, LatentCoder, Network
 from miscomp.codecs.networks.cdc_coder import CdcCoder
 from miscomp.codecs.networks.cdc_context import Compressor
 from miscomp.codecs.networks.cdc_unet import Denoiser
-from miscomp.codecs.networks.state_dicts import filled, width
+from miscomp.codecs.networks.state_dicts import filled, stripped, width
 
 TRAINED_STEPS = 8193
 """Noise levels of the training; time is a level's index over this."""
@@ -156,7 +156,7 @@ def from_state(state: Mapping[str, Tensor]) -> Cdc:
     The schedule that a checkpoint holds is compared with the published one, never used; weights of the loss are passed
     over. Raises `ValueError` for another architecture or another schedule.
     """
-    named = {name.removeprefix("module."): tensor for name, tensor in state.items()}
+    named = stripped(state)
     averaged = "ema_model."
     if any(name.startswith(averaged) for name in named):
         named = {name[len(averaged) :]: tensor for name, tensor in named.items() if name.startswith(averaged)}

@@ -20,7 +20,7 @@ from miscomp.codecs.networks.base import Estimate, LatentCoder, Network
 from miscomp.codecs.networks.gdn import lower_bound
 from miscomp.codecs.networks.hific_coder import HificCoder, Hyperprior, latent_likelihood
 from miscomp.codecs.networks.hific_transforms import ENCODER_REACH, Encoder, Generator
-from miscomp.codecs.networks.state_dicts import filled, width
+from miscomp.codecs.networks.state_dicts import filled, stripped, width
 
 _LEAST_LIKELIHOOD = 1e-9
 _STAGES = 5
@@ -132,9 +132,14 @@ def state_of(state: Mapping[str, Tensor], args: Mapping[str, object]) -> dict[st
 
 def state_of_file(state: Mapping[str, Tensor], about: Mapping[str, str | int | float]) -> dict[str, Tensor]:
     """`state_of` with the settings that stand as `args.` beside a file's weights; a state that has them is kept."""
-    if "normalised" in state:
-        return dict(state)
-    return state_of(state, {name.removeprefix("args."): value for name, value in about.items()})
+    args = {name.removeprefix("args."): value for name, value in about.items()}
+    if "normalised" not in state:
+        return state_of(state, args)
+    if "likelihood_type" in args:
+        said = state_of(state, args)
+        if any(float(said[name]) != float(state[name]) for name in ("normalised", "logistic") if name in state):
+            raise ValueError("its args and its tensors say different things of its training")
+    return dict(state)
 
 
 def from_state(state: Mapping[str, Tensor]) -> Hific:
@@ -142,7 +147,7 @@ def from_state(state: Mapping[str, Tensor]) -> Hific:
 
     Raises `ValueError` for a state dict of another architecture, or one without its two settings.
     """
-    named = {name.removeprefix("module."): tensor for name, tensor in state.items()}
+    named = stripped(state)
     kept = {name: tensor for name, tensor in named.items() if not _FOREIGN.match(name)}
     widths = _widths(kept)
     for setting in ("normalised", "logistic"):

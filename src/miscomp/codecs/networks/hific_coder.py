@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from miscomp.codecs.exact import exact, from_units
-from miscomp.codecs.frequencies import Counts, whole_from_shares
-from miscomp.codecs.gaussian import SCALE_TABLE
+from miscomp.codecs.frequencies import Counts, shipped_logistic
 from miscomp.codecs.networks.base import GAUSSIANS, Port, scale_index
 from miscomp.codecs.networks.bottleneck import RESIDUALS, ChannelCoder, bin_mass, gaussian_likelihood
 from miscomp.codecs.networks.gdn import lower_bound
@@ -124,7 +123,7 @@ def latent_likelihood(residual: Tensor, scale: Tensor, *, logistic: bool) -> Ten
 
 
 class HificCoder:
-    """z by its density around 0, then all of y at once, by Gaussians or by logistic tables of its own."""
+    """z by its density around 0, then all of y at once, by Gaussians or by logistic tables, which are shipped too."""
 
     def __init__(self, hyperprior: Hyperprior, *, logistic: bool) -> None:
         """Raises `ValueError` for weights that have no exact form."""
@@ -132,7 +131,8 @@ class HificCoder:
         self._mean = exact(hyperprior.synthesis_mu.steps)
         self._scale = exact(hyperprior.synthesis_std.steps)
         self._densities = hyperprior.hyperlatent_likelihood.coder()
-        self.tables: list[Counts] = self._densities.tables + (logistic_tables() if logistic else [])
+        own = [shipped_logistic().whole(index) for index in range(GAUSSIANS)] if logistic else []
+        self.tables: list[Counts] = self._densities.tables + own
         self._first = GAUSSIANS + len(self._densities.tables) if logistic else 0
 
     @torch.no_grad()
@@ -142,16 +142,6 @@ class HificCoder:
         z_hat = self._densities.code(port, z, height // 4, width // 4)
         scales = scale_index(self._scale(z_hat), lower=SCALE_MIN) + self._first
         return from_units(port.code(self._mean(z_hat), scales, y))
-
-
-def logistic_tables() -> list[Counts]:
-    """Tables of zero-mean logistic distributions with the scales of `SCALE_TABLE`."""
-    size = RESIDUALS.abs()
-    tables = []
-    for scale in SCALE_TABLE:
-        masses = torch.sigmoid((0.5 - size) / scale) - torch.sigmoid((-0.5 - size) / scale)
-        tables.append(whole_from_shares(masses.numpy()))
-    return tables
 
 
 def reflected(grid: Tensor, by: int) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 import torch
@@ -13,8 +13,9 @@ from miscomp.codecs.weight_files import misfit
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
-MAX_CHANNELS = 4096
-"""Widest layer that a state dict may ask for."""
+MAX_CHANNELS = 1024
+"""Widest layer that a state dict may ask for; published ones have up to 960. Each channel of a learned density gets a
+table, whatever little the file says of it: 1024 take 0.4 GB while they are computed."""
 
 _LEGACY = re.compile(r"(?<=\.)_(?:(matrix|bias|factor)(\d)|(matrices|biases|factors)\.(\d))$")
 _NEW = {"matrix": "matrices", "bias": "biases", "factor": "factors"}
@@ -25,21 +26,34 @@ _DERIVED = re.compile(
 )
 
 
+def stripped(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state without the `module.` that training on several devices puts before every name.
+
+    Raises `ValueError` for a tensor that stands with and without it.
+    """
+    return _named((name.removeprefix("module."), tensor) for name, tensor in state.items())
+
+
 def clean_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The state with today's names and without buffers that follow from the weights.
 
     CompressAI's first files have `_matrix0` or `_matrices.0` for `matrices.0` and `downsample` for `skip`; training on
     several devices puts `module.` before every name. Raises `ValueError` for a tensor under two names.
     """
-    cleaned: dict[str, Tensor] = {}
-    for name, tensor in state.items():
-        name = name.removeprefix("module.").replace(".downsample.", ".skip.")
-        name = _LEGACY.sub(_renamed, name)
-        if name in cleaned:
+    renamed = _named(
+        (_LEGACY.sub(_renamed, name.replace(".downsample.", ".skip.")), tensor)
+        for name, tensor in stripped(state).items()
+    )
+    return {name: tensor for name, tensor in renamed.items() if not _DERIVED.search(name)}
+
+
+def _named(items: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
+    named: dict[str, Tensor] = {}
+    for name, tensor in items:
+        if name in named:
             raise ValueError(f"has {name} twice, under an old and a new name; nothing says which counts")
-        if not _DERIVED.search(name):
-            cleaned[name] = tensor
-    return cleaned
+        named[name] = tensor
+    return named
 
 
 def _renamed(match: re.Match[str]) -> str:
@@ -53,7 +67,7 @@ def width(state: Mapping[str, Tensor], name: str, axis: int = 0) -> int:
         raise ValueError(f"has no {name}, which such a codec has; it is of another architecture")
     size = tensor.shape[axis]
     if not 1 <= size <= MAX_CHANNELS:
-        raise ValueError(f"{name} has {size} channels; allowed: 1 to {MAX_CHANNELS}")
+        raise ValueError(f"{name} has {size} channels; allowed: 1 to {MAX_CHANNELS}, so that tables of all stay small")
     return size
 
 

@@ -4,8 +4,9 @@ Zou, Song and Zhang, CVPR 2022, section 3.3, after Minnen and Singh, "Channel-wi
 learned image compression", ICIP 2020. A slice's mean and scale come from the hyper-latents and the first half of the
 slices; what rounding took from it is then predicted from the same and the slice itself, and added: at most 0.5.
 
-In whole numbers, GELU's error function and the tanh of that prediction are the only functions that are not exact;
-both are computed in float64 and rounded to the grid.
+In whole numbers, GELU's error function and the tanh of that prediction are the only functions that are not exact.
+Both are computed in float64 from a number of the grid and rounded to it. There are 2^22 + 1 such numbers, and for all
+of them every library that is accurate to 1e-10 comes to the same (`miscomp.codecs.exact`).
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from miscomp.codecs.exact import from_units
-from miscomp.codecs.fixed_point import LIMIT, Layer
+from miscomp.codecs.fixed_point import LIMIT, WEIGHT_LIMIT, Layer
 from miscomp.codecs.networks.base import Port, scale_index
 from miscomp.codecs.networks.hyperprior import SCALE_MIN, HyperCoder, MeanScaleHyperprior
 
@@ -36,14 +36,14 @@ class WavefrontCoder(HyperCoder):
         first, second, third = (layer for layer in parameters if isinstance(layer, nn.Conv2d))
         # From (out, in, 5, 5) to rows: the taps that are seen, one after the other, each with all channels.
         taps = context.weight.detach().flatten(2)[:, :, :_SEEN].permute(0, 2, 1).flatten(1)
-        self._context = Layer.quantised(taps, _bias(context))
-        whole = Layer.quantised(first.weight.detach().flatten(1), _bias(first))
+        self._context = _layer(taps, _bias(context))
+        whole = _layer(first.weight.detach().flatten(1), _bias(first))
         split = first.weight.shape[1] - context.weight.shape[0]
         # One layer whose inputs come at two times: what h_s says of all latents, and what lies around each.
         self._common = Layer(whole.weight[:, :split].contiguous(), whole.bias, whole.shift)
         self._around = whole.weight[:, split:].T.contiguous()
-        self._second = Layer.quantised(second.weight.detach().flatten(1), _bias(second))
-        self._third = Layer.quantised(third.weight.detach().flatten(1), _bias(third))
+        self._second = _layer(second.weight.detach().flatten(1), _bias(second))
+        self._third = _layer(third.weight.detach().flatten(1), _bias(third))
 
     def run(self, port: Port, height: int, width: int, y: Tensor | None) -> Tensor:
         """As `LatentCoder.run`."""
@@ -69,6 +69,13 @@ class WavefrontCoder(HyperCoder):
         hidden = self._second(_leaky(self._common.requantised(sums)))
         scale, mean = self._third(_leaky(hidden)).chunk(2, 1)
         return scale, mean
+
+
+def _layer(weight: Tensor, bias: Tensor) -> Layer:
+    """Raises `ValueError` for weights that would be clamped."""
+    if not float(weight.abs().max()) <= WEIGHT_LIMIT:
+        raise ValueError(f"a layer has a weight of {float(weight.abs().max()):g}; at most {WEIGHT_LIMIT} can be exact")
+    return Layer.quantised(weight, bias)
 
 
 def _bias(layer: nn.Conv2d) -> Tensor:
