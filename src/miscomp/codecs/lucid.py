@@ -16,7 +16,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,6 +30,7 @@ from miscomp.codecs.lucid_model import PATCH, STRIDE, LucidModel
 from miscomp.codecs.lucid_transforms import Transforms
 from miscomp.codecs.lucid_weights import LucidWeights, of_model, read_weights, shipped_weights
 from miscomp.codecs.quality_map import QUALITY_STEPS, FloatArray
+from miscomp.codecs.tiles import Tile, check_decoded, check_rgb, tiles_of
 from miscomp.errors import StreamError, UsageError
 from miscomp.images import Pixels
 
@@ -41,13 +41,6 @@ MAX_SIDE = 65536
 """Most pixels a side; bounds what padding can add to a long and thin picture."""
 
 _CRC = struct.Struct("<I")
-
-
-class _Tile(NamedTuple):
-    """A rectangle of latents."""
-
-    rows: slice
-    columns: slice
 
 
 class _Latents(NamedTuple):
@@ -185,12 +178,7 @@ class Lucid:
         if _whole_crc(steps, crcs) != stream.latent_crc32:
             raise StreamError("stream", "its latents decode to others than were coded; its writer is broken")
         pixels = self._transforms.synthesise(y_hat, steps, stream.height, stream.width)
-        if stream.pixels_crc32 not in (None, zlib.crc32(pixels.data)):
-            raise StreamError(
-                "stream",
-                "its pixels decode to others than its writer saw and vouched for: this machine or its libraries "
-                "round differently; decode it where it was made",
-            )
+        check_decoded(stream, pixels)
         return pixels
 
     def _channels(self, payloads: Iterable[bytes]) -> int:
@@ -201,8 +189,7 @@ class Lucid:
         self, pixels: Pixels, quality: float, offsets: FloatArray | None
     ) -> tuple[int, quality_map.Offsets | None]:
         """The quality as a step, and the map's offsets, after all that can be wrong was refused."""
-        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
-            raise ValueError(f"pixels must be uint8 of shape (height, width, 3), got {pixels.dtype} {pixels.shape}")
+        check_rgb(pixels)
         CODECS[self.name].qualities.check(self.name, quality)
         height, width = pixels.shape[:2]
         if max(height, width) > MAX_SIDE:
@@ -214,7 +201,7 @@ class Lucid:
         steps = quality_map.local_steps(base, offsets, *_grid(*pixels.shape[:2]))
         return _Latents(*self._transforms.analyse(pixels, steps), steps)
 
-    def _check(self, stream: container.Stream) -> tuple[Steps, list[_Tile]]:
+    def _check(self, stream: container.Stream) -> tuple[Steps, list[Tile]]:
         """Refuse what these weights cannot decode, before anything is spent on it; the local qualities and tiles."""
         if stream.format_id != CODECS[self.name].format_id:
             raise StreamError("stream", f"it has the format id {stream.format_id}, which is not lucid's")
@@ -249,14 +236,14 @@ def _encoded(offsets: quality_map.Offsets) -> bytes | None:
     return quality_map.encode(offsets) or None
 
 
-def _part(latents: _Latents, tile: _Tile) -> _Latents:
+def _part(latents: _Latents, tile: Tile) -> _Latents:
     """What a tile holds."""
     rows, columns = (slice(side.start // HYPER, side.stop // HYPER) for side in tile)
     y = latents.y[:, :, tile.rows, tile.columns]
     return _Latents(y, latents.z[:, :, rows, columns], _steps(latents.steps, tile))
 
 
-def _steps(steps: Steps, tile: _Tile) -> Steps:
+def _steps(steps: Steps, tile: Tile) -> Steps:
     return steps[tile.rows, tile.columns]
 
 
@@ -270,15 +257,6 @@ def _grid(height: int, width: int) -> tuple[int, int]:
     return -(-height // STRIDE) * HYPER, -(-width // STRIDE) * HYPER
 
 
-def _tiles(rows: int, columns: int) -> Iterator[_Tile]:
+def _tiles(rows: int, columns: int) -> Iterator[Tile]:
     """Tiles of latents, row by row."""
-    for row in _cuts(rows):
-        for column in _cuts(columns):
-            yield _Tile(row, column)
-
-
-def _cuts(length: int) -> list[slice]:
-    """As few pieces as possible, nearly equal, all whole hyper-latents."""
-    pieces = -(-length * PATCH // TILE)
-    size = -(-length // (pieces * HYPER)) * HYPER
-    return [slice(start, min(start + size, length)) for start in range(0, length, size)]
+    return tiles_of(rows, columns, most=TILE // PATCH, multiple=HYPER)

@@ -16,7 +16,6 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -32,6 +31,7 @@ from miscomp.codecs.networks.base import Network
 from miscomp.codecs.networks.fast import fast_convolutions
 from miscomp.codecs.published_weights import Loaded, WeightsOfRow, load_network, state_sha256
 from miscomp.codecs.rows import CodecRow
+from miscomp.codecs.tiles import Tile, check_decoded, check_rgb, tiles_of
 from miscomp.errors import StreamError, WeightsError
 from miscomp.images import Pixels
 
@@ -43,11 +43,6 @@ OWN = 0
 
 _CRC = struct.Struct("<I")
 _STEPS = struct.Struct("<BH")
-
-
-class _Tile(NamedTuple):
-    rows: slice
-    columns: slice
 
 
 class Published:
@@ -158,18 +153,12 @@ class Published:
                 "or library that computes otherwise made it; fetch it again, or decode it there",
             )
         pixels = self._synthesised(loaded, y_hat, height=stream.height, width=stream.width, seed=stream.seed or 0)
-        if stream.pixels_crc32 not in (None, zlib.crc32(pixels.data)):
-            raise StreamError(
-                "stream",
-                "its pixels decode to others than its writer saw and vouched for: this machine or its libraries "
-                "round differently; decode it where it was made",
-            )
+        check_decoded(stream, pixels)
         return pixels
 
     def _check(self, pixels: Pixels, quality: float) -> None:
         """Refuse what cannot be coded."""
-        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
-            raise ValueError(f"pixels must be uint8 of shape (height, width, 3), got {pixels.dtype} {pixels.shape}")
+        check_rgb(pixels)
         self._row.qualities.check(self.name, quality)
         self._row.check_size(pixels.shape[1], pixels.shape[0])
 
@@ -257,7 +246,7 @@ def _coded(name: str, loaded: Loaded, port: EncodingPort, y: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def _decoded(loaded: Loaded, payload: bytes, tile: _Tile) -> Tensor:
+def _decoded(loaded: Loaded, payload: bytes, tile: Tile) -> Tensor:
     height, width = (side.stop - side.start for side in tile)
     try:
         source = SymbolDecoder(loaded.tables, payload)
@@ -284,15 +273,6 @@ def _grid(network: Network, height: int, width: int) -> tuple[int, int]:
     return -(-height // multiple) * network.hyper, -(-width // multiple) * network.hyper
 
 
-def _tiles(network: Network, rows: int, columns: int) -> Iterator[_Tile]:
+def _tiles(network: Network, rows: int, columns: int) -> Iterator[Tile]:
     """Tiles of latents, row by row."""
-    for row in _cuts(network, rows):
-        for column in _cuts(network, columns):
-            yield _Tile(row, column)
-
-
-def _cuts(network: Network, length: int) -> list[slice]:
-    """As few pieces as possible, nearly equal, all whole hyper-latents."""
-    pieces = -(-length * network.stride // TILE)
-    size = -(-length // (pieces * network.hyper)) * network.hyper
-    return [slice(start, min(start + size, length)) for start in range(0, length, size)]
+    return tiles_of(rows, columns, most=TILE // network.stride, multiple=network.hyper)
