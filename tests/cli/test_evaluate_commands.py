@@ -106,3 +106,9 @@ def test_every_option_is_on_its_page() -> None:
     options = [max(one.opts, key=len) for one in build(COMMANDS["evaluate"]).params if one.opts[0].startswith("-")]
     short = {"--output": "-o", "--plots": "--no-plots", "--memory": "--no-memory"}
     assert [option for option in options if short.get(option, option) not in page] == []
+
+
+def test_tolerances_without_what_they_apply_to_are_refused(tmp_path: Path) -> None:
+    for option in ("--tolerance-bpp", "--tolerance-psnr", "--tolerance-ms-ssim"):
+        result = run("photo.png", "--codec", "jpeg", option, 2, "-o", tmp_path / "out")
+        assert isinstance(result.exception, UsageError) and "apply to --expect published only" in str(result.exception)
