@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
-import pytest
-
-_CONNECT = socket.socket.connect
-"""The real one, taken before a test closes the network."""
+from loopback import alone
 
 
 @dataclass(kw_only=True)
@@ -127,21 +122,5 @@ class Server:
     @contextmanager
     def running(self) -> Iterator[Server]:
         """Serve until the block ends; the network is closed but for this server's port."""
-        port = self._http.server_port
-
-        def connect(self: socket.socket, address: Any) -> None:
-            if address != ("127.0.0.1", port):
-                raise AssertionError(f"a test reached for the network: {address}")
-            _CONNECT(self, address)
-
-        thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(socket.socket, "connect", connect)
-            thread.start()
-            try:
-                yield self
-            finally:
-                self.stopping.set()
-                self._http.shutdown()
-                self._http.server_close()
-                thread.join()
+        with alone(self._http, self.stopping):
+            yield self

@@ -6,7 +6,6 @@ The network stays closed but for the stand-in's own port.
 from __future__ import annotations
 
 import json
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,10 +14,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import pytest
-
-_CONNECT = socket.socket.connect
-"""The real one, taken before a test closes the network."""
+from loopback import alone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,21 +124,5 @@ class Standin:
 def serving(script: Script = sees) -> Iterator[Standin]:
     """Run a stand-in."""
     standin = Standin(script)
-    port = standin.server.server_port
-
-    def connect(self: socket.socket, address: Any) -> None:
-        if address != ("127.0.0.1", port):
-            raise AssertionError(f"a test reached for the network: {address}")
-        _CONNECT(self, address)
-
-    thread = threading.Thread(target=standin.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(socket.socket, "connect", connect)
-        thread.start()
-        try:
-            yield standin
-        finally:
-            standin.closing.set()
-            standin.server.shutdown()
-            standin.server.server_close()
-            thread.join()
+    with alone(standin.server, standin.closing):
+        yield standin

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from miscomp.cli.talk import MegapixelsOption, tell
+from miscomp.cli.talk import JsonOption, MegapixelsOption, tell
 from miscomp.errors import InputError, MiscompError, StreamError, UsageError, WeightsError
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ OutputOption = Annotated[
     str, typer.Option("--output", "-o", metavar="PATH", help="File to write; a folder for a folder or several inputs.")
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object per line on stdout.")]
 
 
 def compress(

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from miscomp.cli.talk import JsonOption
+
 if TYPE_CHECKING:
     from miscomp.codecs.rows import CodecRow
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object per line on stdout.")]
 
 
 def codecs(json_lines: JsonOption = False) -> None:

@@ -79,9 +79,9 @@ def evaluate(
     from miscomp.evaluate.run import EvaluateOptions, run_evaluation
 
     specs = make_points(codec, points=points, bpps=_rates(bpp))
-    if expect is None and (tolerance_bpp, tolerance_psnr, tolerance_ms_ssim) != (1.0, 0.05, 0.05):
-        raise UsageError("tolerances apply to --expect published only; give that too, or leave them out")
     tolerances = Tolerances(bpp_percent=tolerance_bpp, psnr_db=tolerance_psnr, ms_ssim_db=tolerance_ms_ssim)
+    if expect is None and tolerances != Tolerances():
+        raise UsageError("tolerances apply to --expect published only; give that too, or leave them out")
     options = EvaluateOptions(
         generations=generations,
         published=None if not published else tuple(published),

@@ -14,6 +14,8 @@ from miscomp.report.wording import one_line
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object per line on stdout.")]
+
 MegapixelsOption = Annotated[
     float, typer.Option("--max-megapixels", min=1e-6, help="Refuse pictures with more pixels, in millions.")
 ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from miscomp.cli.talk import tell, tell_above
+from miscomp.cli.talk import JsonOption, tell, tell_above
 from miscomp.errors import UsageError, WeightsError
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from miscomp.codecs.checkpoints import Checkpoint
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object per line on stdout.")]
 
 app = typer.Typer(
     help="Fetch the published weights of codecs, and check those that were fetched.", no_args_is_help=True

@@ -63,12 +63,17 @@ def cut(height: int, width: int, *, halo: int) -> list[Block]:
     longer = int(width >= height)
     if pieces == [1, 1] and max(height, width) >= 2 * _FEWEST:
         pieces[longer] = 2
-    rows, columns = (_spans(length, count, halo) for length, count in zip((height, width), pieces, strict=True))
+    rows, columns = (spans(length, count, halo=halo) for length, count in zip((height, width), pieces, strict=True))
     return [Block(row, column) for row, column in product(rows, columns)]
 
 
-def _spans(length: int, count: int, halo: int) -> list[Span]:
-    size = -(-length // count)
+def spans(length: int, count: int, *, halo: int, align: int = 1) -> list[Span]:
+    """At most `count` pieces of nearly equal size, each computed with `halo` more on every inner side.
+
+    They begin and end at multiples of `align`, with their halo too.
+    """
+    size = -(-length // (count * align)) * align
+    halo = -(-halo // align) * align
     return [
         Span(
             slice(start, min(start + size, length)),

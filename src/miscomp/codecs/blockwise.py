@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from miscomp.codecs.blocks import Block, Span
+from miscomp.codecs.blocks import Block, Span, spans
 from miscomp.codecs.networks.base import Network
 from miscomp.images import Pixels
 from miscomp.tensors import to_pixels, to_tensor
@@ -24,31 +24,13 @@ class NotFinite(ValueError):
     """Weights gave values that are no pixels."""
 
 
-def padded(pixels: Pixels, multiple: int) -> Pixels:
-    """The picture with its last row and column repeated until both sides are multiples."""
-    below, right = (-side % multiple for side in pixels.shape[:2])
-    if not below and not right:
-        return pixels
-    return np.pad(pixels, ((0, below), (0, right), (0, 0)), mode="edge")
-
-
 def blocks(height: int, width: int, *, most: int, reach: int, align: int = 1) -> list[Block]:
     """Blocks of at most `most` latents a side (or one alignment), with up to `reach` more on every inner side.
 
     What is computed of each begins and ends at multiples of `align`.
     """
-    rows, columns = (_spans(length, most, reach, align) for length in (height, width))
+    rows, columns = (spans(length, -(-length // most), halo=reach, align=align) for length in (height, width))
     return [Block(row, column) for row, column in product(rows, columns)]
-
-
-def _spans(length: int, most: int, reach: int, align: int) -> list[Span]:
-    count = -(-length // most)
-    size = -(-length // (count * align)) * align
-    reach = -(-reach // align) * align
-    return [
-        Span(slice(start, min(start + size, length)), slice(max(start - reach, 0), min(start + size + reach, length)))
-        for start in range(0, length, size)
-    ]
 
 
 def analyse(network: Network, pictures: Sequence[Pixels]) -> Tensor:

@@ -12,14 +12,13 @@ accurate to 1e-10 gives the same.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from miscomp.codecs.fixed_point import FRACTION, LIMIT, WEIGHT_LIMIT, shifted
+from miscomp.codecs.fixed_point import EXACT, FRACTION, LIMIT, check_weights, rounded, shifted
 
 UNIT = 2.0**FRACTION
 """Units in 1: what a network's 1 is in here."""
@@ -27,8 +26,6 @@ UNIT = 2.0**FRACTION
 Exact = Callable[[Tensor], Tensor]
 """From a grid (1, c, h, w) to another, both float64 whole numbers in units of 2^-FRACTION."""
 
-_MOST_SHIFT = 20
-_EXACT = 2.0**53
 _MOST_COLUMNS = 2**24
 """Numbers that a convolution may write beside its input and output: 128 MB."""
 
@@ -63,16 +60,12 @@ class ExactConv:
         transposed = isinstance(layer, nn.ConvTranspose2d)
         if layer.groups != 1 or layer.dilation != (1, 1) or layer.padding_mode != "zeros":
             raise ValueError(f"no exact form of {layer}")
-        largest = float(weight.abs().max())
-        if not largest <= WEIGHT_LIMIT:
-            raise ValueError(f"a layer has a weight of {largest:g}; at most {WEIGHT_LIMIT} can be exact")
-        shift = min(max(math.floor(math.log2(WEIGHT_LIMIT / max(largest, 1e-9))), 0), _MOST_SHIFT)
-        whole = weight.mul(2.0**shift).round_().clamp_(-WEIGHT_LIMIT, WEIGHT_LIMIT)
+        check_weights(weight)
         channels = weight.shape[1 if transposed else 0]
         given = torch.zeros(channels) if layer.bias is None else layer.bias.detach()
-        bias = given.double().mul(2.0 ** (shift + FRACTION)).round_()
+        whole, bias, shift = rounded(weight, given)
         inputs = whole.abs().sum((0, 2, 3) if transposed else (1, 2, 3))
-        if not float((inputs * LIMIT + bias.abs()).max()) < _EXACT:
+        if not float((inputs * LIMIT + bias.abs()).max()) < EXACT:
             raise ValueError("a layer's weights are so large that its sums would not be exact")
         padding = layer.padding[0]
         if not isinstance(padding, int):

@@ -27,7 +27,7 @@ LIMIT = 2.0**21
 
 _MOST_SHIFT = 20
 _BIAS_LIMIT = 2.0**50
-_EXACT = 2.0**53
+EXACT = 2.0**53
 
 
 def shifted(value: Tensor, bits: int) -> Tensor:
@@ -56,6 +56,21 @@ def interpolated(anchors: Tensor, steps: int) -> Tensor:
     return torch.from_numpy(mixed // (steps - 1)).double()
 
 
+def check_weights(weight: Tensor) -> None:
+    """Raise `ValueError` for weights in floating point that rounding would clamp."""
+    largest = float(weight.abs().max())
+    if not largest <= WEIGHT_LIMIT:
+        raise ValueError(f"a layer has a weight of {largest:g}; at most {WEIGHT_LIMIT} can be exact")
+
+
+def rounded(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, int]:
+    """Weights and bias of any shape as whole numbers, and the finest shift that the weights allow."""
+    largest = max(float(weight.abs().max()), 1e-9)
+    shift = min(max(math.floor(math.log2(WEIGHT_LIMIT / largest)), 0), _MOST_SHIFT)
+    whole = (weight.double() * 2.0**shift).round().clamp(-WEIGHT_LIMIT, WEIGHT_LIMIT)
+    return whole, (bias.double() * 2.0 ** (shift + FRACTION)).round(), shift
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Layer:
     """rows @ weight.T + bias in fixed point: `weight` (out, in) in units of 2^-shift, `bias` in 2^-(shift + 10)."""
@@ -72,16 +87,13 @@ class Layer:
             raise ValueError("a layer's weights are out of their limits")
         if self.bias.shape != self.weight.shape[:1] or float(self.bias.abs().max()) > _BIAS_LIMIT:
             raise ValueError("a layer's bias does not fit it")
-        if not float((self.weight.abs().sum(1) * LIMIT + self.bias.abs()).max()) < _EXACT:
+        if not float((self.weight.abs().sum(1) * LIMIT + self.bias.abs()).max()) < EXACT:
             raise ValueError(f"a layer of {self.weight.shape[1]} inputs has weights too large for exact sums")
 
     @classmethod
     def quantised(cls, weight: Tensor, bias: Tensor) -> Layer:
         """From floating point; the shift is the finest that the weights allow."""
-        largest = max(float(weight.abs().max()), 1e-9)
-        shift = min(max(math.floor(math.log2(WEIGHT_LIMIT / largest)), 0), _MOST_SHIFT)
-        whole = (weight.double() * 2.0**shift).round().clamp(-WEIGHT_LIMIT, WEIGHT_LIMIT)
-        return cls(whole, (bias.double() * 2.0 ** (shift + FRACTION)).round(), shift)
+        return cls(*rounded(weight, bias))
 
     def floating(self) -> tuple[Tensor, Tensor]:
         """Weight and bias in floating point."""

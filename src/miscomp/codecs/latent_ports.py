@@ -1,4 +1,4 @@
-"""The two ends of a stream of latents (`miscomp.codecs.networks.base.Port`), and a third that counts bits."""
+"""The two ends of a stream of latents (`miscomp.codecs.networks.base.Port`), and what they write to and read from."""
 
 from __future__ import annotations
 

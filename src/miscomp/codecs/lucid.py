@@ -24,8 +24,9 @@ from miscomp.codecs.base import MAX_MEGAPIXELS
 from miscomp.codecs.blocks import in_parallel, one_thread
 from miscomp.codecs.catalog import CODECS
 from miscomp.codecs.entropy import CodingTables, SymbolCounter, SymbolDecoder, SymbolEncoder
+from miscomp.codecs.latent_ports import Sink
 from miscomp.codecs.lucid_entropy import HYPER
-from miscomp.codecs.lucid_latents import LatentCoder, Sink, Steps
+from miscomp.codecs.lucid_latents import LatentCoder, Steps
 from miscomp.codecs.lucid_model import PATCH, STRIDE, LucidModel
 from miscomp.codecs.lucid_transforms import Transforms
 from miscomp.codecs.lucid_weights import LucidWeights, of_model, read_weights, shipped_weights

@@ -11,7 +11,6 @@ The last channel groups may be absent, as they are at low rates: they are 0 and 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor
 
 from miscomp.codecs.frequencies import SYMBOL_LIMIT
+from miscomp.codecs.latent_ports import Sink, Source
 from miscomp.codecs.lucid_entropy import HYPER
 from miscomp.codecs.lucid_integer import MEAN_BITS, IntegerContext, IntegerEntropy
 
@@ -28,18 +28,6 @@ CodeRows = Callable[[Tensor, Tensor], Tensor]
 Steps = npt.NDArray[np.uint8]
 
 _UNIT = 2**MEAN_BITS
-
-
-class Sink(Protocol):
-    """Takes residuals and scale indexes, both flat, and returns the residuals that a decoder will see."""
-
-    def code(self, symbols: npt.NDArray[np.int32], indexes: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]: ...
-
-
-class Source(Protocol):
-    """Gives the residuals for scale indexes, flat."""
-
-    def code(self, indexes: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]: ...
 
 
 class LatentCoder:

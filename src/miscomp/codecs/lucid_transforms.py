@@ -13,8 +13,9 @@ from torch import Tensor
 from miscomp.codecs.blocks import Block, cut, in_parallel
 from miscomp.codecs.lucid_entropy import HYPER
 from miscomp.codecs.lucid_latents import Steps
-from miscomp.codecs.lucid_model import PATCH, LucidModel
+from miscomp.codecs.lucid_model import PATCH, STRIDE, LucidModel
 from miscomp.codecs.quality_map import QUALITY_STEPS
+from miscomp.codecs.tiles import padded
 from miscomp.errors import UsageError, WeightsError
 from miscomp.images import Pixels
 from miscomp.tensors import to_pixels, to_tensor
@@ -61,13 +62,12 @@ class Transforms:
         Raises `WeightsError` for weights that overflow.
         """
         model, (rows, columns) = self._model, steps.shape
-        below, right = rows * PATCH - pixels.shape[0], columns * PATCH - pixels.shape[1]
-        padded = np.pad(pixels, ((0, below), (0, right), (0, 0)), mode="edge") if below or right else pixels
+        whole = padded(pixels, STRIDE)
         y = torch.empty(1, model.config.latent, rows, columns, memory_format=torch.channels_last)
 
         def analyse(block: Block) -> None:
             top, left = block.rows.times(PATCH), block.columns.times(PATCH)
-            x = to_tensor(padded[top.computed, left.computed]).to(self._device)
+            x = to_tensor(whole[top.computed, left.computed]).to(self._device)
             quality = self._quality(steps, block)
             part = model.g_a(x.contiguous(memory_format=torch.channels_last), quality) * model.gain(quality)
             y[:, :, block.rows.kept, block.columns.kept] = part[:, :, block.rows.inner, block.columns.inner].cpu()

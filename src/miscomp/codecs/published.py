@@ -23,7 +23,7 @@ from torch import Tensor
 
 from miscomp.codecs import container
 from miscomp.codecs.base import MAX_MEGAPIXELS
-from miscomp.codecs.blockwise import NotFinite, analyse, padded, synthesise
+from miscomp.codecs.blockwise import NotFinite, analyse, synthesise
 from miscomp.codecs.catalog import CODECS
 from miscomp.codecs.entropy import SymbolCounter, SymbolDecoder, SymbolEncoder
 from miscomp.codecs.latent_ports import DecodingPort, EncodingPort
@@ -31,7 +31,7 @@ from miscomp.codecs.networks.base import Network
 from miscomp.codecs.networks.fast import fast_convolutions
 from miscomp.codecs.published_weights import Loaded, WeightsOfRow, load_network, state_sha256
 from miscomp.codecs.rows import CodecRow
-from miscomp.codecs.tiles import Tile, check_decoded, check_rgb, tiles_of
+from miscomp.codecs.tiles import Tile, check_decoded, check_rgb, padded, tiles_of
 from miscomp.errors import StreamError, WeightsError
 from miscomp.images import Pixels
 

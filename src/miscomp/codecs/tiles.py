@@ -1,4 +1,4 @@
-"""What the neural codecs' files share beside the container: the cut into tiles, and what is refused on either side."""
+"""What the neural codecs' files share beside the container: padding, tiles, and what is refused on either side."""
 
 from __future__ import annotations
 
@@ -31,6 +31,14 @@ def _cuts(length: int, most: int, multiple: int) -> list[slice]:
     pieces = -(-length // most)
     size = -(-length // (pieces * multiple)) * multiple
     return [slice(start, min(start + size, length)) for start in range(0, length, size)]
+
+
+def padded(pixels: Pixels, multiple: int) -> Pixels:
+    """The picture with its last row and column repeated until both sides are multiples."""
+    below, right = (-side % multiple for side in pixels.shape[:2])
+    if not below and not right:
+        return pixels
+    return np.pad(pixels, ((0, below), (0, right), (0, 0)), mode="edge")
 
 
 def check_rgb(pixels: Pixels) -> None:

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from miscomp.codecs.exact import UNIT, exact, from_units, to_units
 from miscomp.codecs.networks.base import scale_index
+from miscomp.codecs.networks.bottleneck import SCALE_MIN
 from miscomp.codecs.networks.context import JointAutoregressive
-from miscomp.codecs.networks.hyperprior import SCALE_MIN
 from miscomp.codecs.networks.wavefront import WavefrontCoder, _lines
 
 

@@ -20,6 +20,9 @@ from miscomp.codecs.networks.gdn import lower_bound
 LEAST_LIKELIHOOD = 1e-9
 """Below it the estimated rate does not look, as in the published codecs."""
 
+SCALE_MIN = 0.11
+"""Smallest standard deviation that the published codecs' entropy models give, but for `cdc`."""
+
 RESIDUALS = torch.arange(-SYMBOL_LIMIT, SYMBOL_LIMIT + 1, dtype=torch.float64)
 """What a table of frequencies has an entry for."""
 
@@ -32,7 +35,7 @@ def bits_of(likelihood: Tensor) -> Tensor:
     return -torch.log2(lower_bound(likelihood, LEAST_LIKELIHOOD)).flatten(1).sum(1)
 
 
-def gaussian_likelihood(value: Tensor, scale: Tensor, *, lower: float = 0.11) -> Tensor:
+def gaussian_likelihood(value: Tensor, scale: Tensor, *, lower: float = SCALE_MIN) -> Tensor:
     """Mass of a bin of width 1 around `value` under a zero-mean Gaussian whose scale is at least `lower`."""
     scale = lower_bound(scale, lower)
     value = value.abs()

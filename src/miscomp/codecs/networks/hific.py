@@ -17,12 +17,12 @@ import torch
 from torch import Tensor
 
 from miscomp.codecs.networks.base import Estimate, LatentCoder, Network
+from miscomp.codecs.networks.bottleneck import LEAST_LIKELIHOOD
 from miscomp.codecs.networks.gdn import lower_bound
 from miscomp.codecs.networks.hific_coder import HificCoder, Hyperprior, latent_likelihood
 from miscomp.codecs.networks.hific_transforms import ENCODER_REACH, Encoder, Generator
 from miscomp.codecs.networks.state_dicts import filled, stripped, width
 
-_LEAST_LIKELIHOOD = 1e-9
 _STAGES = 5
 
 # What else lies in a state dict of the port: parts of its training, and tables that follow from the weights.
@@ -110,7 +110,7 @@ def _rounded(value: Tensor) -> Tensor:
 
 def _bits(likelihood: Tensor) -> Tensor:
     """(b, ...) to (b). The port adds the bound once more."""
-    return -torch.log2(lower_bound(likelihood, _LEAST_LIKELIHOOD) + _LEAST_LIKELIHOOD).flatten(1).sum(1)
+    return -torch.log2(lower_bound(likelihood, LEAST_LIKELIHOOD) + LEAST_LIKELIHOOD).flatten(1).sum(1)
 
 
 def state_of(state: Mapping[str, Tensor], args: Mapping[str, object]) -> dict[str, Tensor]:

@@ -11,11 +11,8 @@ from torch import Tensor, nn
 from miscomp.codecs.exact import exact, from_units
 from miscomp.codecs.frequencies import Counts, shipped_logistic
 from miscomp.codecs.networks.base import GAUSSIANS, Port, scale_index
-from miscomp.codecs.networks.bottleneck import RESIDUALS, ChannelCoder, bin_mass, gaussian_likelihood
+from miscomp.codecs.networks.bottleneck import RESIDUALS, SCALE_MIN, ChannelCoder, bin_mass, gaussian_likelihood
 from miscomp.codecs.networks.gdn import lower_bound
-
-SCALE_MIN = 0.11
-"""Smallest scale of a latent's distribution."""
 
 _FILTERS = (1, 3, 3, 3, 1)
 _INIT_SCALE = 10.0

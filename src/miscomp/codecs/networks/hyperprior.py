@@ -11,13 +11,10 @@ from miscomp.codecs.exact import exact, from_units
 from miscomp.codecs.fixed_point import LIMIT
 from miscomp.codecs.frequencies import Counts
 from miscomp.codecs.networks.base import Estimate, LatentCoder, Network, Port, scale_index
-from miscomp.codecs.networks.bottleneck import EntropyBottleneck, bits_of, gaussian_likelihood, quantised
+from miscomp.codecs.networks.bottleneck import SCALE_MIN, EntropyBottleneck, bits_of, gaussian_likelihood, quantised
 from miscomp.codecs.networks.fast import Deconv5x5
 from miscomp.codecs.networks.gdn import GDN
 from miscomp.codecs.networks.state_dicts import clean_state, filled, width
-
-SCALE_MIN = 0.11
-"""Smallest standard deviation that the published codecs' entropy models give."""
 
 
 def conv(inputs: int, outputs: int, *, kernel: int = 5, stride: int = 2) -> nn.Conv2d:

@@ -22,10 +22,7 @@ from miscomp.codecs.exact import UNIT, Exact, exact, from_units, to_units
 from miscomp.codecs.fixed_point import LIMIT
 from miscomp.codecs.frequencies import Counts
 from miscomp.codecs.networks.base import LatentCoder, Network, Port, scale_index
-from miscomp.codecs.networks.bottleneck import EntropyBottleneck, bits_of, gaussian_likelihood, quantised
-
-SCALE_MIN = 0.11
-"""Smallest standard deviation that the published code gives."""
+from miscomp.codecs.networks.bottleneck import SCALE_MIN, EntropyBottleneck, bits_of, gaussian_likelihood, quantised
 
 _MOST_RESIDUAL = 0.5
 

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from miscomp.codecs.exact import from_units
-from miscomp.codecs.fixed_point import LIMIT, WEIGHT_LIMIT, Layer
+from miscomp.codecs.fixed_point import LIMIT, Layer, check_weights
 from miscomp.codecs.networks.base import Port, scale_index
-from miscomp.codecs.networks.hyperprior import SCALE_MIN, HyperCoder, MeanScaleHyperprior
+from miscomp.codecs.networks.bottleneck import SCALE_MIN
+from miscomp.codecs.networks.hyperprior import HyperCoder, MeanScaleHyperprior
 
 _REACH = 2
 _SLANT = _REACH + 1
@@ -73,8 +74,7 @@ class WavefrontCoder(HyperCoder):
 
 def _layer(weight: Tensor, bias: Tensor) -> Layer:
     """Raises `ValueError` for weights that would be clamped."""
-    if not float(weight.abs().max()) <= WEIGHT_LIMIT:
-        raise ValueError(f"a layer has a weight of {float(weight.abs().max()):g}; at most {WEIGHT_LIMIT} can be exact")
+    check_weights(weight)
     return Layer.quantised(weight, bias)
 
 
