@@ -37,6 +37,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("audit",),
     ("evaluate",),
     ("benchmark",),
+    ("secure",),
     ("demo",),
     ("cli",),
     ("__main__",),

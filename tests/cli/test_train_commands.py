@@ -18,6 +18,7 @@ from miscomp.codecs.lucid import Lucid
 from miscomp.errors import UsageError
 from miscomp.training.crops import CropSource
 from miscomp.training.runfolder import Progress
+from miscomp.training.unet_jpeg import read_unet_jpeg
 
 
 @pytest.fixture
@@ -75,6 +76,18 @@ def test_validation_and_a_start_can_be_asked_for(photographs: Path, tmp_path: Pa
     assert "validation after step 1: loss" in result.stderr
     settings = json.loads((out / "config.json").read_text())["settings"]
     assert [settings["valid"], settings["start"]] == [options[1], options[3]]
+
+
+def test_jpegsim_is_trained_like_the_others(photographs: Path, tmp_path: Path) -> None:
+    settings = tmp_path / "narrow.toml"
+    settings.write_text('crop = 64\nbatch_size = 1\nprecision = "no"\nwidth = 2\nresidual = true\n')
+    options = ["--config", str(settings), "--steps", "1", "--valid", str(photographs)]
+    out = tmp_path / "run"
+    result = CliRunner().invoke(app, ["jpegsim", str(photographs), "-o", str(out), *options], catch_exceptions=False)
+    assert (result.exit_code, result.stdout) == (0, f"{out / 'unet_jpeg.safetensors'}\n")
+    assert "validation after step 1: loss" in result.stderr and "identity_psnr_db" in result.stderr
+    network = read_unet_jpeg(out / "unet_jpeg.safetensors").network
+    assert (network.width, network.residual) == (2, True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

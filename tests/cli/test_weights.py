@@ -24,6 +24,7 @@ from miscomp.codecs.downloads import Limits
 from miscomp.errors import UnknownName, UsageError
 
 PROJECT = Path(__file__).parents[2]
+METRICS = ["vgg16", "lpips-vgg", "dists"]
 
 
 @pytest.fixture(autouse=True)
@@ -133,6 +134,15 @@ def test_files_of_ones_own_are_taken_from_a_folder(tmp_path: Path, cache: Path, 
     assert "mbt2018@file:" in wrong.stderr
 
 
+def test_a_metrics_weights_are_taken_and_checked_like_a_codecs(tmp_path: Path, cache: Path) -> None:
+    mine = tmp_path / "mine.pth"
+    mine.write_bytes(b"of my own")
+    result = run("fetch", "lpips-vgg", "--from", mine)
+    assert result.exit_code == 1
+    assert "these are not the published weights of lpips-vgg. Your own need no fetching: give the file" in result.stderr
+    assert not cache.exists() or not any(cache.iterdir())
+
+
 def test_requests_that_cannot_be_meant_are_refused(tmp_path: Path) -> None:
     assert "or --all" in refusal("fetch")
     assert "or --all" in refusal("fetch", "stf", "--all")
@@ -185,10 +195,13 @@ def test_list_says_what_is_here(server: Server, cache: Path) -> None:
     assert (here["name"], here["path"]) == ("mbt2018@q3", str(cache / "mbt2018-3-22901978.pth.tar"))
     assert here["bytes"] == Path(str(here["path"])).stat().st_size
     assert sum(one["state"] == "bring your own" for one in listed) == 9
+    assert [one["name"] for one in listed if one["codec"] is None and one["quality"] is None] == METRICS
     lines = run("list").stdout.splitlines()
     assert lines[0] == f"in {cache}"
     assert "mbt2018                       cached: q3; to be fetched: q1 q2 q4 q5 q6 q7 q8" in lines
     assert "hific                         bring your own: q1 q2 q3" in lines
+    assert "vgg16                         to be fetched: vgg16-397923af.pth" in lines
+    assert any(line.startswith("dists: trained by DISTS' authors") and "licence: MIT" in line for line in lines)
     assert any(line.startswith("cdc, cdc-mse: trained by CDC's authors") and "licence: none" in line for line in lines)
 
 
@@ -212,6 +225,7 @@ def test_the_page_lists_every_codec_and_option() -> None:
     page = (PROJECT / "docs/weights.md").read_text(encoding="utf-8")
     for codec in checkpoints.CODECS_WITH_CHECKPOINTS:
         assert f"`{codec.removesuffix('-ms-ssim')}`" in page
+    assert all(f"`{name}`" in page for name in METRICS)
     for word in ("--all", "--from", "--mirror", "--force", "--json", "MISCOMP_WEIGHTS", "MISCOMP_WEIGHTS_URL"):
         assert word in page
     for verdict in ("ok", "as recorded", "not recorded", "wrong hash", "missing", "unreadable"):

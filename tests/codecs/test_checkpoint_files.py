@@ -185,6 +185,19 @@ HOSTILE = {
         b"ccollections\nOrderedDict\n](" + PAIR + b"K\x01\x86e\x85R.",
         "a dictionary of some",
     ),
+    "lists of two with such keys": (
+        b"ccollections\nOrderedDict\n](](" + PAIR + b"K\x01ee\x85R.",
+        "a dictionary of some",
+    ),
+    "lists of a key and two values": (
+        b"ccollections\nOrderedDict\n](](K\x01K\x01K\x01ee\x85R.",
+        "a dictionary of some",
+    ),
+    "one such list after a good one": (
+        b"ccollections\nOrderedDict\n](](K\x01K\x01e](" + PAIR + b"K\x01ee\x85R.",
+        "a dictionary of some",
+    ),
+    "a pair that gets another key": (b"](K\x01K\x02eq\x00](h\x00eh\x00" + PAIR + b"a.", "already used elsewhere"),
     "a list of such keys to count": (
         b"ccollections\nCounter\n]" + PAIR + b"a\x85R.",
         "a dictionary of something",
@@ -218,6 +231,13 @@ def test_a_program_of_too_many_steps_is_refused(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(checkpoint_programs, "MAX_VALUES", 60)
     with pytest.raises(WeightsError, match="takes more than 60 steps"):
         read_checkpoint(save(tmp_path / "w.pt", STATE))
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_file_of_python_2_which_made_dictionaries_of_pairs_is_read(tmp_path: Path, zipped: bool) -> None:
+    pairs = [[name, tensor.detach()] for name, tensor in STATE.items()]
+    for content in (Reduced(OrderedDict, pairs), {"state_dict": Reduced(OrderedDict, pairs)}):
+        assert same(read_checkpoint(save(tmp_path / "w.pt", content, zipped=zipped)).tensors)
 
 
 @pytest.mark.parametrize("zipped", [True, False])

@@ -6,6 +6,7 @@ import pytest
 
 from miscomp.codecs.checkpoints import (
     CODECS_WITH_CHECKPOINTS,
+    METRIC_CHECKPOINTS,
     all_checkpoints,
     checkpoints_of,
     find_checkpoints,
@@ -53,7 +54,7 @@ def test_every_file_can_be_told_from_every_other() -> None:
     everything = all_checkpoints()
     assert len({one.filename for one in everything}) == len(everything)
     known = [one.sha256 for one in everything if one.sha256]
-    assert len(set(known)) == len(known) == 88
+    assert len(set(known)) == len(known) == 91
     assert all(set(digits) <= set("0123456789abcdef") and len(digits) in (8, 64) for digits in known)
     assert all(one.url == "" or one.url.startswith("https://") for one in everything)
     assert all("/" not in one.filename and one.source and one.licence and one.note for one in everything)
@@ -64,6 +65,18 @@ def test_notes_name_the_lambda_of_each_quality() -> None:
     assert find_checkpoints("mbt2018-ms-ssim@q8")[0].note == "trained for MS-SSIM, lambda 220"
     assert find_checkpoints("stf@q6")[0].filename == "stf_0483.pth.tar"
     assert "0.2048" in find_checkpoints("cdc@q1")[0].filename  # the higher rate weight makes the smaller files
+
+
+def test_weights_of_metrics_are_one_file_each() -> None:
+    assert [one.name for one in METRIC_CHECKPOINTS] == ["vgg16", "lpips-vgg", "dists"]
+    (vgg,) = find_checkpoints("vgg16")
+    assert vgg.filename == vgg.url.rpartition("/")[2] == f"vgg16-{vgg.sha256}.pth"  # as torchvision writes its digits
+    assert all((one.codec, one.quality) == ("", 0) for one in METRIC_CHECKPOINTS)
+    assert checkpoints_of("vgg16") == ()
+    with pytest.raises(UsageError, match=r"'dists@q1' names no weights of dists; write dists$"):
+        find_checkpoints("dists@q1")
+    with pytest.raises(UnknownName, match="'lpips-vgg'"):
+        find_checkpoints("lpips-vg")
 
 
 def test_a_name_alone_stands_for_all_its_qualities() -> None:

@@ -157,7 +157,7 @@ def test_verify_tells_what_became_of_each_file(cache: Path) -> None:
         (cache / f"{name}.sha256").write_text(f"{hashlib.sha256(content).hexdigest()}  {name}\n")
     published = {"a": SHA256[:8], "b": SHA256[:8], "c": "", "d": "", "e": "", "f": "", "g": "", "h": SHA256}
     rows = [
-        Checkpoint(codec="x", quality=1, filename=name, url="", sha256=digits, source="", licence="")
+        Checkpoint(name="x", filename=name, url="", sha256=digits, source="", licence="")
         for name, digits in published.items()
     ]
     verdicts = {checked.checkpoint.filename: checked.verdict for checked in verify(rows)}

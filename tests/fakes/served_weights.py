@@ -21,6 +21,7 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 def row(url: str = "", sha256: str = SHA256[:8]) -> Checkpoint:
     return Checkpoint(
+        name="mbt2018@q3",
         codec="mbt2018",
         quality=3,
         filename="w.pth.tar",

@@ -75,10 +75,10 @@ def train_codec(
     from miscomp.training.codec import train_codec as train
     from miscomp.training.config import TrainConfig
 
-    _check_places(output, weights_out, force=force)
+    check_places(output, weights_out, force=force)
     given = {"steps": steps, "seed": seed, "device": device, "valid": valid, "start": start_from}
-    settings = _settings(config, TrainConfig, given)
-    _tell(_run(partial(train, images, output, settings), settings), weights_out)
+    settings = settings_of(config, TrainConfig, given)
+    tell_weights(run_training(partial(train, images, output, settings), settings), weights_out)
 
 
 @app.command("detector")
@@ -103,13 +103,41 @@ def train_detector(
     from miscomp.training.config import DetectorConfig
     from miscomp.training.detector import train_detector as train
 
-    _check_places(output, weights_out, force=force)
+    check_places(output, weights_out, force=force)
     given = {"steps": steps, "seed": seed, "device": device, "valid": valid, "start": start_from}
-    settings = _settings(config, DetectorConfig, given)
-    _tell(_run(partial(train, images, output, settings), settings), weights_out)
+    settings = settings_of(config, DetectorConfig, given)
+    tell_weights(run_training(partial(train, images, output, settings), settings), weights_out)
 
 
-def _check_places(output: Path, weights_out: Path | None, *, force: bool) -> None:
+@app.command("jpegsim")
+def train_jpegsim(
+    images: ImagesArgument,
+    output: OutputOption,
+    config: ConfigOption = None,
+    steps: StepsOption = None,
+    seed: SeedOption = None,
+    device: DeviceOption = None,
+    valid: ValidOption = None,
+    start_from: StartOption = None,
+    weights_out: WeightsOption = None,
+    force: ForceOption = False,
+) -> None:
+    """Train UNetJPEG, a network that does to pictures what JPEG does, so that others can be trained through it.
+
+    A run that was cut off goes on where its last checkpoint stands when the same command is given again.
+
+    Example: miscomp train jpegsim photographs -o runs/jpegsim --valid others --steps 20000
+    """
+    from miscomp.training.config import JpegSimConfig
+    from miscomp.training.jpegsim import train_jpegsim as train
+
+    check_places(output, weights_out, force=force)
+    given = {"steps": steps, "seed": seed, "device": device, "valid": valid, "start": start_from}
+    settings = settings_of(config, JpegSimConfig, given)
+    tell_weights(run_training(partial(train, images, output, settings), settings), weights_out)
+
+
+def check_places(output: Path, weights_out: Path | None, *, force: bool) -> None:
     """Refuse what would be overwritten before anything begins."""
     if weights_out is not None and (weights_out.is_dir() or (weights_out.exists() and not force)):
         raise UsageError(f"{weights_out} exists; choose another --weights-out, or give --force to overwrite a file")
@@ -117,7 +145,7 @@ def _check_places(output: Path, weights_out: Path | None, *, force: bool) -> Non
         raise UsageError(f"{output} is a file; a run needs a folder behind -o")
 
 
-def _tell(written: Path | None, weights_out: Path | None) -> None:
+def tell_weights(written: Path | None, weights_out: Path | None) -> None:
     """Print where the weights are, after copying them to where they are wanted too."""
     if written is None:
         return
@@ -128,7 +156,7 @@ def _tell(written: Path | None, weights_out: Path | None) -> None:
     typer.echo(written)
 
 
-def _settings(file: Path | None, kind: type[ConfigT], given: dict[str, Any]) -> ConfigT:
+def settings_of(file: Path | None, kind: type[ConfigT], given: dict[str, Any]) -> ConfigT:
     """The settings of the file, if there is one, under those given on the command line."""
     from miscomp.training.config import load_config
 
@@ -136,7 +164,7 @@ def _settings(file: Path | None, kind: type[ConfigT], given: dict[str, Any]) -> 
     return load_config(file, kind, overrides) if file is not None else kind(**overrides)
 
 
-def _run(train: Callable[..., Path], config: LoopConfig) -> Path | None:
+def run_training(train: Callable[..., Path], config: LoopConfig) -> Path | None:
     """Train; the weights file, or none in a process that does not write.
 
     A signal that asks for the end leaves with the exit code that is usual for it, after a checkpoint.

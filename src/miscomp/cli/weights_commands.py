@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 
 
 app = typer.Typer(
-    help="Fetch the published weights of codecs, and check those that were fetched.", no_args_is_help=True
+    help="Fetch the published weights of codecs and metrics, and check those that were fetched.", no_args_is_help=True
 )
 
 
 @app.callback()
 def _weights() -> None:
-    """Fetch the published weights of codecs, and check those that were fetched."""
+    """Fetch the published weights of codecs and metrics, and check those that were fetched."""
 
 
 @app.command("fetch")
 def fetch_weights(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME[@qN]", help="Codecs with published weights; all qualities or one."),
+        typer.Argument(metavar="NAME[@qN]", help="Codecs or metrics' weights; all qualities or one."),
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="All weights of all codecs that can be fetched.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="All weights that can be fetched.")] = False,
     source: Annotated[
         Path | None, typer.Option("--from", metavar="PATH", help="The file, or a folder of such files; no download.")
     ] = None,
@@ -44,7 +44,7 @@ def fetch_weights(
     ] = "",
     force: Annotated[bool, typer.Option("--force", help="Fetch anew, and replace what is there.")] = False,
 ) -> None:
-    """Fetch published weights into the folder where codecs look for them, and check their SHA-256.
+    """Fetch published weights into the folder where codecs and metrics look for them, and check their SHA-256.
 
     Files that are there are checked and kept. A download that was cut off goes on where it stopped. The paths are
     printed on stdout.
@@ -91,7 +91,7 @@ def list_weights(json_lines: JsonOption = False) -> None:
 
     Example: miscomp weights list --json
     """
-    from miscomp.codecs.checkpoints import CODECS_WITH_CHECKPOINTS, all_checkpoints, checkpoints_of
+    from miscomp.codecs.checkpoints import all_checkpoints
     from miscomp.codecs.weight_store import State, cache_folder, state
 
     if json_lines:
@@ -99,15 +99,17 @@ def list_weights(json_lines: JsonOption = False) -> None:
             typer.echo(json.dumps(_record(checkpoint)))
         return
     typer.echo(f"in {cache_folder()}")
-    for codec in CODECS_WITH_CHECKPOINTS:
-        group = checkpoints_of(codec)
+    groups: dict[str, list[Checkpoint]] = {}
+    for checkpoint in all_checkpoints():
+        groups.setdefault(checkpoint.codec or checkpoint.name, []).append(checkpoint)
+    for owner, group in groups.items():
         by_state: dict[State, list[str]] = {"cached": [], "to be fetched": [], "bring your own": []}
         for checkpoint in group:
-            by_state[state(checkpoint)].append(f"q{checkpoint.quality}")
+            by_state[state(checkpoint)].append(f"q{checkpoint.quality}" if checkpoint.codec else checkpoint.filename)
         told = "; ".join(f"{one}: {' '.join(found)}" for one, found in by_state.items() if found)
-        typer.echo(f"{codec:30}{told}")
+        typer.echo(f"{owner:30}{told}")
     for origin in dict.fromkeys((one.source, one.licence) for one in all_checkpoints()):
-        owners = [codec for codec in CODECS_WITH_CHECKPOINTS if checkpoints_of(codec)[0].source == origin[0]]
+        owners = [owner for owner, group in groups.items() if group[0].source == origin[0]]
         typer.echo(f"{', '.join(owners)}: {origin[0]}; licence: {origin[1]}")
 
 
@@ -115,9 +117,11 @@ def _record(checkpoint: Checkpoint) -> dict[str, object]:
     from miscomp.codecs.weight_store import find, recorded, state
 
     path = find(checkpoint)
-    parts = ("name", "codec", "quality", "filename", "url", "source", "licence", "note")
+    parts = ("name", "filename", "url", "source", "licence", "note")
     return {
         **{part: getattr(checkpoint, part) for part in parts},
+        "codec": checkpoint.codec or None,
+        "quality": checkpoint.quality or None,
         "sha256_published": checkpoint.sha256,
         "sha256_recorded": recorded(checkpoint),
         "state": state(checkpoint),
@@ -131,7 +135,7 @@ def _asked_for(names: Sequence[str], *, every: bool, source: Path | None, mirror
     from miscomp.codecs.checkpoints import all_checkpoints, find_checkpoints
 
     if every == bool(names):
-        raise UsageError("give the names of codecs, or --all; miscomp weights list shows what there is")
+        raise UsageError("give names of weights, or --all; miscomp weights list shows what there is")
     if not every:
         asked = list(dict.fromkeys(one for name in names for one in find_checkpoints(name)))
         if source is not None and len(asked) > 1 and not source.is_dir():

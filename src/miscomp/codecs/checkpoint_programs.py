@@ -59,7 +59,13 @@ class _Value:
     parts: tuple[_Value, ...] = ()
     """Of tuples only."""
     shared: bool = False
-    """Fetched from the memo; from then on it may not grow, so that the sizes of what holds it stay true."""
+    """Fetched from the memo; from then on it may not grow, so that what is known of it stays true."""
+    items: int = 0
+    """Of a list: how many stand in it."""
+    keyed: bool = False
+    """Of a list: the first one can be a key."""
+    pairs: bool = True
+    """Of a list: each one is a list of a key and a value."""
 
 
 _ATOM = _Value("atom")
@@ -190,6 +196,10 @@ def _grow(value: _Value, items: Sequence[_Value]) -> None:
     if value.kind not in _CHANGING or value.shared:
         raise ValueError("it changes a value that is fixed or already used elsewhere")
     value.size = _bounded(value.size + sum(item.size for item in items))
+    if value.kind == "list" and items:
+        value.keyed = value.keyed if value.items else items[0].kind in _KEYS
+        value.pairs &= all(item.kind == "list" and item.items == 2 and item.keyed for item in items)
+        value.items += len(items)
 
 
 def _bounded(size: int) -> int:
@@ -199,9 +209,14 @@ def _bounded(size: int) -> int:
 
 
 def _check_call(function: str, given: _Value) -> None:
-    """Dictionaries are made empty and filled by steps whose keys are checked; a Counter copies one."""
+    """Dictionaries are made empty and filled by steps whose keys are checked; a Counter copies one.
+
+    Python 2, which wrote many of the older files, made an OrderedDict of a list of pairs.
+    """
     copies = function == "collections Counter" and [part.kind for part in given.parts] == ["dict"]
+    if function == "collections OrderedDict":
+        copies = [(part.kind, part.pairs) for part in given.parts] == [("list", True)]
     if function not in _HARMLESS or given.kind != "tuple":
         raise ValueError("it calls what cannot be called")
     if function.startswith("collections ") and given.parts and not copies:
-        raise ValueError("it makes a dictionary of something else than a dictionary")
+        raise ValueError("it makes a dictionary of something else than a dictionary or pairs with a key")

@@ -1,6 +1,6 @@
-"""Which trained weights the published codecs have, and where their authors keep them.
+"""Which trained weights the published codecs and metrics have, and where their authors keep them.
 
-To add a codec's files: one more row of `_FAMILIES`.
+To add a codec's files: one more row of `_FAMILIES`; a metric's: one more of `METRIC_CHECKPOINTS`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ from miscomp.errors import UnknownName, UsageError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """One file of weights: a codec at one quality."""
+    """One file of weights: a codec at one quality, or what a metric needs."""
 
-    codec: str
-    """The registry row."""
-    quality: int
+    name: str
+    """How it is asked for: `mbt2018@q3`, `vgg16`."""
+    codec: str = ""
+    """The registry row; empty for a metric's."""
+    quality: int = 0
+    """From 1 on; 0 for a metric's, which has none."""
     filename: str
-    """As published; also its name in the cache."""
+    """Its name in the cache: as published, but for `vgg.pth` and `weights.pt`, which say too little."""
     url: str
     """Where `miscomp weights fetch` gets it; empty for a file that its user has to bring."""
     sha256: str
@@ -29,11 +32,6 @@ class Checkpoint:
     licence: str
     note: str = ""
     """What to know before figures are compared."""
-
-    @property
-    def name(self) -> str:
-        """How it is asked for: `mbt2018@q3`."""
-        return f"{self.codec}@q{self.quality}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +136,39 @@ _FAMILIES: dict[str, _Family] = {
 CODECS_WITH_CHECKPOINTS: tuple[str, ...] = tuple(_FAMILIES)
 """The registry rows that have checkpoints."""
 
+METRIC_CHECKPOINTS: tuple[Checkpoint, ...] = (
+    Checkpoint(
+        name="vgg16",
+        filename="vgg16-397923af.pth",
+        url="https://download.pytorch.org/models/vgg16-397923af.pth",
+        sha256="397923af",
+        source="VGG-16 trained on ImageNet for torchvision (github.com/pytorch/vision)",
+        licence="none stated for the weights; torchvision's repository is BSD-3-Clause",
+        note="528 MB; the metrics vgg, lpips and dists need its convolutions",
+    ),
+    Checkpoint(
+        name="lpips-vgg",
+        filename="lpips-v0.1-vgg.pth",
+        url="https://raw.githubusercontent.com/richzhang/PerceptualSimilarity/master/lpips/weights/v0.1/vgg.pth",
+        # Of lpips/weights/v0.1/vgg.pth in the authors' package lpips 0.1.4 on PyPI.
+        sha256="a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868",
+        source="trained by LPIPS' authors (github.com/richzhang/PerceptualSimilarity, lpips/weights/v0.1)",
+        licence="BSD-2-Clause, the repository's",
+        note="linear layers of LPIPS 0.1; the metric lpips needs them beside vgg16",
+    ),
+    Checkpoint(
+        name="dists",
+        filename="dists-weights.pt",
+        url="https://raw.githubusercontent.com/dingkeyan93/DISTS/master/DISTS_pytorch/weights.pt",
+        # Of DISTS_pytorch/weights.pt in the authors' package DISTS-pytorch 0.1 on PyPI.
+        sha256="f5e65c96230b7f6ca995691647d482237e4cab8a50c5c4a5784f219ef0748218",
+        source="trained by DISTS' authors (github.com/dingkeyan93/DISTS, DISTS_pytorch)",
+        licence="MIT, the repository's",
+        note="alpha and beta of DISTS; the metric dists needs them beside vgg16",
+    ),
+)
+"""What the differentiable metrics need; one file each."""
+
 _QUALITY = re.compile(r"q(\d{1,3})", re.ASCII)
 
 
@@ -150,6 +181,7 @@ def checkpoints_of(codec: str) -> tuple[Checkpoint, ...]:
     notes = family.notes if len(family.notes) != 1 else family.notes * len(family.files)
     return tuple(
         Checkpoint(
+            name=f"{codec}@q{quality}",
             codec=codec,
             quality=quality,
             filename=file,
@@ -166,23 +198,23 @@ def checkpoints_of(codec: str) -> tuple[Checkpoint, ...]:
 
 
 def all_checkpoints() -> tuple[Checkpoint, ...]:
-    """Every checkpoint of every registry row."""
-    return tuple(checkpoint for codec in CODECS_WITH_CHECKPOINTS for checkpoint in checkpoints_of(codec))
+    """Every checkpoint of every registry row, then those of metrics."""
+    codecs = (checkpoint for codec in CODECS_WITH_CHECKPOINTS for checkpoint in checkpoints_of(codec))
+    return (*codecs, *METRIC_CHECKPOINTS)
 
 
 def find_checkpoints(text: str) -> tuple[Checkpoint, ...]:
     """What `NAME` (all its qualities) or `NAME@q3` asks for. Raises `UnknownName` or `UsageError`."""
-    codec, at, setting = text.partition("@")
-    found = checkpoints_of(codec)
+    name, at, setting = text.partition("@")
+    found = checkpoints_of(name) or tuple(one for one in METRIC_CHECKPOINTS if one.name == name)
     if not found:
-        raise UnknownName("codec with published weights", codec, CODECS_WITH_CHECKPOINTS)
+        known = (*CODECS_WITH_CHECKPOINTS, *(one.name for one in METRIC_CHECKPOINTS))
+        raise UnknownName("name of published weights", name, known)
     if not at:
         return found
     match = _QUALITY.fullmatch(setting)
     chosen = tuple(checkpoint for checkpoint in found if match and checkpoint.quality == int(match[1]))
     if not chosen:
-        raise UsageError(
-            f"{text!r} names no weights of {codec}; write {codec} for all its qualities, or one of {found[0].name} to "
-            f"{found[-1].name}"
-        )
+        allowed = f"{name} for all its qualities, or one of {found[0].name} to {found[-1].name}"
+        raise UsageError(f"{text!r} names no weights of {name}; write {allowed if found[0].codec else name}")
     return chosen

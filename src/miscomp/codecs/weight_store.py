@@ -205,11 +205,12 @@ def _copy_in(checkpoint: Checkpoint, source: Path, target: Path, *, limits: Limi
                     new.write(chunk)
             found = _hash(copy)
             if not found.startswith(checkpoint.sha256):
+                use = f"name them as {checkpoint.codec}@file:{source}" if checkpoint.codec else "give the file itself"
                 raise WeightsError(
                     source,
                     f"its SHA-256 is {found}, that of the published {checkpoint.filename} begins with "
                     f"{checkpoint.sha256}: these are not the published weights of {checkpoint.name}. Your own "
-                    f"need no fetching: name them as {checkpoint.codec}@file:{source}",
+                    f"need no fetching: {use}",
                 )
             if not checkpoint.sha256:
                 _checked(check, copy, source)

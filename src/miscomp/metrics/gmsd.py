@@ -16,9 +16,9 @@ from miscomp.metrics.psnr import check_pair
 if TYPE_CHECKING:
     from miscomp.images import Pixels
 
-_C = np.float32(170)
-_SMOOTH = np.full(3, 1 / 3, dtype=np.float32)
-_STEP = np.array([-1, 0, 1], dtype=np.float32)
+GMS_C = np.float32(170)
+SMOOTH = np.full(3, 1 / 3, dtype=np.float32)
+STEP = np.array([-1, 0, 1], dtype=np.float32)
 
 Plane = npt.NDArray[np.float32]
 
@@ -30,7 +30,7 @@ def gms_map(original: Pixels, reconstruction: Pixels) -> Plane:
     """
     check_pair(original, reconstruction)
     a, b = (_gradient(_halved(pixels)) for pixels in (original, reconstruction))
-    return np.asarray((2 * a * b + _C) / (a * a + b * b + _C), dtype=np.float32)
+    return np.asarray((2 * a * b + GMS_C) / (a * a + b * b + GMS_C), dtype=np.float32)
 
 
 def _halved(pixels: Pixels) -> Plane:
@@ -42,7 +42,7 @@ def _halved(pixels: Pixels) -> Plane:
 
 
 def _gradient(grey: Plane) -> Plane:
-    across = cv2.sepFilter2D(grey, cv2.CV_32F, _STEP, _SMOOTH, borderType=cv2.BORDER_REPLICATE)
-    down = cv2.sepFilter2D(grey, cv2.CV_32F, _SMOOTH, _STEP, borderType=cv2.BORDER_REPLICATE)
+    across = cv2.sepFilter2D(grey, cv2.CV_32F, STEP, SMOOTH, borderType=cv2.BORDER_REPLICATE)
+    down = cv2.sepFilter2D(grey, cv2.CV_32F, SMOOTH, STEP, borderType=cv2.BORDER_REPLICATE)
     magnitude: Plane = np.hypot(across, down).reshape(grey.shape).astype(np.float32)
     return magnitude

@@ -16,13 +16,14 @@ from miscomp.errors import WeightsError
 from miscomp.images import Picture, list_images, read
 from miscomp.training.beginning import described, owned
 from miscomp.training.calibration import Fit
-from miscomp.training.checkpoint import CHECKPOINT, read_checkpoint
+from miscomp.training.checkpoint import read_checkpoint
 from miscomp.training.config import TrainConfig
 from miscomp.training.crops import CropSource
+from miscomp.training.ending import write_best
 from miscomp.training.loop import train
 from miscomp.training.losses import Loss, RateDistortion
 from miscomp.training.processes import open_accelerator
-from miscomp.training.runfolder import BEST, Surroundings, has_best
+from miscomp.training.runfolder import Surroundings
 from miscomp.training.validation import Validation
 
 WEIGHTS = "lucid.safetensors"
@@ -88,20 +89,14 @@ def _beginning(config: TrainConfig, source: CropSource, widths: LucidConfig | No
 
 
 def _finish(folder: Path, widths: LucidConfig, source: CropSource, config: TrainConfig, around: Surroundings) -> Path:
-    """Write the weights, in the process that writes; the others know where they are."""
-    weights = folder / WEIGHTS
-    accelerator = open_accelerator(config)
-    if accelerator.is_main_process:
-        best = has_best(folder, around.validate)
-        checkpoint = folder / (BEST if best else CHECKPOINT)
-        around.talk(f"fits the range coder's tables to {config.fit_batches} batches")
-        # Batches that training did not see: those after its last.
-        fit = Fit(source, config.steps * accelerator.num_processes, config.fit_batches)
-        sha256 = export_weights(checkpoint, weights, widths=widths, fit=fit)
-        kind = "of the best validation" if best else "of the last step"
-        around.talk(f"wrote {weights}, the weights {kind}, SHA-256 {sha256}")
-    accelerator.wait_for_everyone()
-    return weights
+    around.talk(f"fits the range coder's tables to {config.fit_batches} batches")
+    # Batches that training did not see: those after its last.
+    fit = Fit(source, config.steps * open_accelerator(config).num_processes, config.fit_batches)
+
+    def export(checkpoint: Path, out: Path) -> str:
+        return export_weights(checkpoint, out, widths=widths, fit=fit)
+
+    return write_best(folder / WEIGHTS, config, around, export=export)
 
 
 def principal_components(source: CropSource, count: int, *, batches: int = 200) -> tuple[Tensor, Tensor]:

@@ -47,7 +47,7 @@ class LoopConfig:
     save_every: int = 1000
     log_every: int = 50
     start: str = ""
-    """Weights file to begin with; empty begins anew: lucid with principal components, the detector at random."""
+    """Weights file to begin with; empty begins anew: lucid with principal components, other networks at random."""
     valid: str = ""
     """Folder of pictures to validate on; empty does not validate."""
     valid_pictures: int = 16
@@ -135,9 +135,34 @@ class DetectorConfig(LoopConfig):
         self._need_limits(at_least={"plants": 1, "negatives": 0}, at_most={"plants": 16, "negatives": 16})
 
 
+@dataclass(frozen=True, kw_only=True)
+class JpegSimConfig(LoopConfig):
+    """Settings of a training of UNetJPEG, the network that simulates JPEG."""
+
+    steps: int = 20_000
+    batch_size: int = 8
+    crop: int = 128
+    """Side of the square training crops in pixels; a multiple of 64."""
+    learning_rate: float = 1e-3
+    width: int = 16
+    """Channels of the first stage; the paper's 64 want a GPU."""
+    residual: bool = False
+    """Add the picture to what the network gives, which the paper does not."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._need_limits(at_least={"width": 1}, at_most={"width": 96})
+
+
 ConfigT = TypeVar("ConfigT", bound=LoopConfig)
 
-_KINDS = {int: "a whole number", float: "a number", str: "a text", tuple: "a list of numbers"}
+_KINDS = {
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    tuple: "a list of numbers",
+    bool: "true or false",
+}
 
 
 def load_config(path: Path, kind: type[ConfigT], overrides: dict[str, Any] | None = None) -> ConfigT:

@@ -17,14 +17,15 @@ from miscomp.errors import UsageError, WeightsError
 from miscomp.images import Picture, list_images, read
 from miscomp.plant.catalog import KINDS
 from miscomp.training.beginning import described, owned
-from miscomp.training.checkpoint import CHECKPOINT, read_checkpoint
+from miscomp.training.checkpoint import read_checkpoint
 from miscomp.training.config import DetectorConfig
+from miscomp.training.ending import write_best
 from miscomp.training.loop import train
 from miscomp.training.plant_targets import CHANNELS
 from miscomp.training.plants import CODINGS, PlantSource
 from miscomp.training.prefetch import Ahead
 from miscomp.training.processes import open_accelerator
-from miscomp.training.runfolder import BEST, Surroundings, has_best
+from miscomp.training.runfolder import Surroundings
 from miscomp.training.validation import spread
 
 WEIGHTS = "detector.safetensors"
@@ -145,7 +146,7 @@ def train_detector(
     around = replace(around, validate=validate, about=about)
     with owned(folder, config, weights=WEIGHTS), Ahead(source, stride=accelerator.num_processes) as ahead:
         train(model, TreeLoss(), ahead, config, folder, around=around)
-        return _finish(folder, config, around)
+        return write_best(folder / WEIGHTS, config, around, export=export_network)
 
 
 def _source(pictures: Sequence[Any], config: DetectorConfig, *, seed: int) -> PlantSource:
@@ -179,19 +180,6 @@ def _beginning(config: DetectorConfig) -> DetectorNetwork:
         torch.manual_seed(config.seed)
         network = DetectorNetwork()
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
-
-
-def _finish(folder: Path, config: DetectorConfig, around: Surroundings) -> Path:
-    """Write the weights, in the process that writes; the others know where they are."""
-    weights = folder / WEIGHTS
-    accelerator = open_accelerator(config)
-    if accelerator.is_main_process:
-        best = has_best(folder, around.validate)
-        sha256 = export_network(folder / (BEST if best else CHECKPOINT), weights)
-        kind = "of the best validation" if best else "of the last step"
-        around.talk(f"wrote {weights}, the weights {kind}, SHA-256 {sha256}")
-    accelerator.wait_for_everyone()
-    return weights
 
 
 def export_network(checkpoint: Path, out: Path) -> str:

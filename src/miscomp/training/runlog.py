@@ -49,6 +49,8 @@ class StepLog:
         """`pending` is what `pending` gave when the checkpoint was written; empty where it holds none."""
         self.table = StepTable(path, start)
         self._sums: dict[str, float] = dict(pending.get("sums", {}))
+        # Not every step has every figure: an edit that was not drawn has none.
+        self._counts: dict[str, int] = dict(pending.get("counts", {}))
         self._count = int(pending.get("count", 0))
         last = self.table.rows[-1].get("skipped", "") if self.table.rows else ""
         self._skipped = int(pending.get("skipped", last if last.isdigit() else 0))
@@ -62,17 +64,19 @@ class StepLog:
         self._count += 1
         for name, value in figures.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
+            self._counts[name] = self._counts.get(name, 0) + 1
 
     @property
     def pending(self) -> dict[str, Any]:
         """Sums that no line holds yet."""
         seconds = time.monotonic() - self._since
-        return {"sums": self._sums, "count": self._count, "skipped": self._skipped, "seconds": seconds}
+        sums = {"sums": self._sums, "counts": self._counts}
+        return {**sums, "count": self._count, "skipped": self._skipped, "seconds": seconds}
 
     @property
     def means(self) -> dict[str, float]:
-        """Means since the last line."""
-        return {name: value / max(self._count, 1) for name, value in self._sums.items()}
+        """Means since the last line, each over the steps that had it."""
+        return {name: value / self._counts[name] for name, value in self._sums.items()}
 
     def flush(self, step: int) -> str:
         """Write the line of this step, and put it into words."""
@@ -81,7 +85,7 @@ class StepLog:
         figures = {name: f"{value:.6g}" for name, value in means.items()}
         row = {"step": str(step), **figures, "skipped": str(self._skipped), "seconds_per_step": f"{seconds:.4f}"}
         self.table.add([row])
-        self._sums, self._count, self._since = {}, 0, time.monotonic()
+        self._sums, self._counts, self._count, self._since = {}, {}, 0, time.monotonic()
         skipped = f", {self._skipped} skipped" if self._skipped else ""
         return f"{in_words(means)}, {seconds:.2f} s a step{skipped}"
 

@@ -26,6 +26,12 @@ SCALE_MIN = 0.11
 RESIDUALS = torch.arange(-SYMBOL_LIMIT, SYMBOL_LIMIT + 1, dtype=torch.float64)
 """What a table of frequencies has an entry for."""
 
+TAIL_MASS = 1e-9
+"""Of both tails together, beyond the ends in `EntropyBottleneck.quantiles`, as in the published codecs."""
+
+_FARTHEST, _HALVINGS = 2.0**30, 80
+"""Where a density is looked for, and how often that range is halved: to 2^-49."""
+
 _FILTERS = (1, 3, 3, 3, 3, 1)
 _INIT_SCALE = 10.0
 
@@ -90,6 +96,25 @@ class EntropyBottleneck(nn.Module):
         mass = torch.sigmoid(self.logits(flat + 0.5)) - torch.sigmoid(self.logits(flat - 0.5))
         per_picture = mass.view(self.channels, z.shape[0], -1).transpose(0, 1)
         return z_hat, bits_of(per_picture)
+
+    @torch.no_grad()
+    def fit_quantiles(self) -> None:
+        """Put `quantiles` where the densities have their medians and tails; the rate's gradient does not move them.
+
+        The published codecs train them by a loss of their own (Ballé et al., appendix 6.1) to the same places. Raises
+        `ValueError` for densities without, or with them beyond +-2^30.
+        """
+        tail = math.log(2 / TAIL_MASS - 1)
+        wanted = torch.tensor([-tail, 0.0, tail], dtype=torch.float64, device=self.quantiles.device)
+        high = torch.full_like(self.quantiles, _FARTHEST, dtype=torch.float64)
+        low = -high
+        if not bool(((self.logits(low) < wanted) & (self.logits(high) > wanted)).all()):
+            raise ValueError("its densities of hyper-latents have no median and tails in reach")
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            below = self.logits(middle) < wanted
+            low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+        self.quantiles.copy_((low + high) / 2)
 
     @torch.no_grad()
     def coder(self) -> ChannelCoder:

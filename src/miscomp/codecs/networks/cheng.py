@@ -64,7 +64,15 @@ class ResidualDown(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, channels, h / 2, w / 2)."""
-        return _sum(self.gdn(self.conv2(_leaky(self.conv1(x)))), self.skip(x))
+        return _sum(self.gdn(self.conv2(_leaky(self.conv1(x)))), self._skipped(x))
+
+    def _skipped(self, x: Tensor) -> Tensor:
+        if not torch.is_grad_enabled():
+            skipped: Tensor = self.skip(x)
+            return skipped
+        # The same without a stride: for pictures in channels-last order, torch's gradient of a 1 x 1 kernel with a
+        # stride writes beyond its memory on a CPU (2.13).
+        return nn.functional.conv2d(x[:, :, ::2, ::2], self.skip.weight, self.skip.bias)
 
 
 class ResidualUp(nn.Module):
