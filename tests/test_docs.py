@@ -13,8 +13,9 @@ from miscomp.cli.lazy import build
 from miscomp.codecs.catalog import CODECS
 from miscomp.images import write_png
 from miscomp.records import Annotation, ImageRow, ModelRow, Plant, View
+from miscomp.secure.config import SecureConfig
 from miscomp.tables import columns
-from miscomp.training.config import DetectorConfig, TrainConfig
+from miscomp.training.config import DetectorConfig, JpegSimConfig, TrainConfig
 
 PROJECT = Path(__file__).parents[1]
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
@@ -41,7 +42,8 @@ def options_of(name: str) -> list[str]:
 def test_every_command_is_in_the_documents(name: str) -> None:
     assert any(f"miscomp {name}" in page.read_text(encoding="utf-8") for page in PAGES if page.parent.name == "docs")
     for inner in getattr(build(COMMANDS[name]), "commands", {}):
-        assert f"miscomp {name} {inner}" in text_of("README.md") + text_of("docs/training.md")
+        pages = ("README.md", "docs/training.md", "docs/secure.md")
+        assert any(f"miscomp {name} {inner}" in text_of(page) for page in pages)
 
 
 def test_the_readme_begins_with_the_two_commands() -> None:
@@ -59,6 +61,7 @@ def test_the_readme_begins_with_the_two_commands() -> None:
         ("descriptions.md", "describe"),
         ("benchmark.md", "plant"),
         ("scores.md", "benchmark"),
+        ("secure.md", "secure"),
     ],
 )
 def test_every_option_of_a_command_is_on_its_page(page: str, name: str) -> None:
@@ -81,8 +84,10 @@ def test_every_codec_is_explained() -> None:
 
 
 def test_every_setting_of_training_is_explained() -> None:
-    for config in (TrainConfig, DetectorConfig):
-        assert set(columns(config)) <= set(re.findall(r"`(\w+)`", text_of("docs/training.md")))
+    pages = {"training.md": (TrainConfig, DetectorConfig, JpegSimConfig), "secure.md": (SecureConfig,)}
+    for page, configs in pages.items():
+        named = set(re.findall(r"`(\w+)`", text_of(f"docs/{page}") + text_of("docs/training.md")))
+        assert [name for config in configs for name in columns(config) if name not in named] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -22,15 +22,16 @@ NAMES = CODECS.names
 
 
 def test_the_registry_holds_the_codecs_of_the_design_in_order() -> None:
-    assert NAMES[:6] == ("jpeg", "webp", "avif", "jpeg-xl", "jpeg2000", "lucid")
+    assert NAMES[:7] == ("jpeg", "webp", "avif", "jpeg-xl", "jpeg2000", "lucid", "slic")
     papers = ("bmshj2018-factorized", "bmshj2018-hyperprior", "mbt2018-mean", "mbt2018", "cheng2020-anchor")
-    assert NAMES[6:18] == tuple(name for one in (*papers, "cheng2020-attn") for name in (one, f"{one}-ms-ssim"))
+    assert NAMES[7:19] == tuple(name for one in (*papers, "cheng2020-attn") for name in (one, f"{one}-ms-ssim"))
     assert {"stf", "hific", "cdc", "cdc-mse", "jpeg-ai", "tfci-hific"} < set(NAMES)
 
 
 def test_format_ids_are_those_that_files_have_had() -> None:
     ids = {row.name: row.format_id for row in CODECS if row.format_id is not None}
-    assert list(ids.items()) == list(zip(NAMES[5:22], range(1, 18), strict=True))
+    assert ids.pop("slic") == 18
+    assert list(ids.items()) == list(zip((NAMES[5], *NAMES[7:23]), range(1, 18), strict=True))
 
 
 def test_format_ids_and_suffixes_are_unique_and_lucid_keeps_number_1() -> None:

@@ -283,10 +283,12 @@ def test_hostile_metadata_are_an_error(text: str, tmp_path: Path) -> None:
     assert "does not hold weights of lucid" in refused(path)
 
 
-def test_the_package_s_weights_are_small_and_have_the_default_widths() -> None:
-    path, row = shipped_weights(), CODECS["lucid"].weights
+@pytest.mark.parametrize("codec", ["lucid", "slic"])
+def test_the_package_s_weights_are_small_have_the_default_widths_and_a_card(codec: str) -> None:
+    path, row = shipped_weights(codec), CODECS[codec].weights
     assert row is not None
-    assert path.stat().st_size < 20e6
+    assert path.stat().st_size < 10e6
+    assert row.sha256 in path.with_suffix(".md").read_text(encoding="utf-8")
     weights = read_weights(path, sha256=row.sha256)
     assert weights.model.config == LucidConfig()
     assert bool(weights.frequencies.coded.any())

@@ -74,6 +74,11 @@ COMMANDS: Registry[CommandRow] = Registry(
             help="Train networks on your own pictures.",
         ),
         CommandRow(
+            name="secure",
+            target="miscomp.cli.secure_commands:app",
+            help="Train, use and test a codec whose pictures destroy themselves when they are compressed again.",
+        ),
+        CommandRow(
             name="demo",
             target="miscomp.cli.demo_commands:demo",
             help="Audit bundled photographs: a neural codec at a low rate, beside JPEG at the same rate.",

@@ -1,5 +1,8 @@
 """`lucid`, the built-in neural codec: real bytes for any size and rate from one small set of weights.
 
+`slic` is the same codec with other weights: trained so that its pictures destroy themselves when they are compressed
+again (`miscomp.secure`).
+
 The transforms go over a picture in blocks that see their surroundings, so nothing shows where they meet. Latents are
 coded in tiles of `TILE` pixels a side, each with a payload of its own, row by row. The entropy model works in whole
 numbers: a stream decodes to the same latents on any machine. Pixels come from them in float32: on one machine the
@@ -55,16 +58,16 @@ class _Latents(NamedTuple):
 class Lucid:
     """The codec with its weights loaded; keeps nothing between calls."""
 
-    name = "lucid"
-
-    def __init__(self, weights: Path | LucidWeights | None = None, *, device: str = "cpu") -> None:
+    def __init__(self, weights: Path | LucidWeights | None = None, *, device: str = "cpu", name: str = "lucid") -> None:
         """Use the shipped weights, or those of a file or at hand. Raises `WeightsError`.
 
-        The transforms run on `device`, a name that torch knows; the entropy networks always on the CPU.
+        The transforms run on `device`, a name that torch knows; the entropy networks always on the CPU. `name` is the
+        registry's row, whose scale of qualities and format id count.
         """
+        self._row = CODECS[name]
         if weights is None:
-            row = CODECS[self.name].weights
-            weights = read_weights(shipped_weights(), sha256=row.sha256 if row else "")
+            row = self._row.weights
+            weights = read_weights(shipped_weights(name), sha256=row.sha256 if row else "")
         elif isinstance(weights, Path):
             weights = read_weights(weights)
         self._sha256 = weights.sha256
@@ -72,6 +75,11 @@ class Lucid:
         self._latents = LatentCoder(weights.entropy)
         self._groups = weights.model.config.groups
         self._tables = CodingTables(weights.frequencies)
+
+    @property
+    def name(self) -> str:
+        """The registry row's name."""
+        return self._row.name
 
     @classmethod
     def from_model(cls, model: LucidModel) -> Lucid:
@@ -111,7 +119,7 @@ class Lucid:
             pixels_crc = zlib.crc32(self._transforms.synthesise(y_hat, latents.steps, height, width).data)
         return container.pack(
             container.Stream(
-                format_id=CODECS[self.name].format_id or 0,
+                format_id=self._row.format_id or 0,
                 width=width,
                 height=height,
                 weights=bytes.fromhex(self._sha256)[:8],
@@ -191,10 +199,12 @@ class Lucid:
     ) -> tuple[int, quality_map.Offsets | None]:
         """The quality as a step, and the map's offsets, after all that can be wrong was refused."""
         check_rgb(pixels)
-        CODECS[self.name].qualities.check(self.name, quality)
+        self._row.qualities.check(self.name, quality)
+        if offsets is not None and not self._row.quality_map:
+            raise UsageError(f"{self.name} takes no quality map: its weights are trained for a part of the scale only")
         height, width = pixels.shape[:2]
         if max(height, width) > MAX_SIDE:
-            raise UsageError(f"lucid holds at most {MAX_SIDE} pixels a side, the image has {width} x {height}")
+            raise UsageError(f"{self.name} holds at most {MAX_SIDE} pixels a side, the image has {width} x {height}")
         quantised = None if offsets is None else quality_map.quantise(offsets, height=height, width=width)
         return round(quality * QUALITY_STEPS), quantised
 
@@ -204,8 +214,8 @@ class Lucid:
 
     def _check(self, stream: container.Stream) -> tuple[Steps, list[Tile]]:
         """Refuse what these weights cannot decode, before anything is spent on it; the local qualities and tiles."""
-        if stream.format_id != CODECS[self.name].format_id:
-            raise StreamError("stream", f"it has the format id {stream.format_id}, which is not lucid's")
+        if stream.format_id != self._row.format_id:
+            raise StreamError("stream", f"it has the format id {stream.format_id}, which is not {self.name}'s")
         if stream.weights.hex() != self._sha256[:16]:
             raise StreamError(
                 "stream",
@@ -213,9 +223,10 @@ class Lucid:
                 "streams of version 0 carry no promise: use the version that made it, or encode again",
             )
         if len(stream.quality) != 1 or stream.seed is not None:
-            raise StreamError("stream", "its parameters are not those of lucid; its writer is broken")
+            raise StreamError("stream", f"its parameters are not those of {self.name}; its writer is broken")
         if max(stream.width, stream.height) > MAX_SIDE:
-            raise StreamError("stream", f"{stream.width} x {stream.height} pixels; lucid has at most {MAX_SIDE} a side")
+            size = f"{stream.width} x {stream.height} pixels"
+            raise StreamError("stream", f"{size}; {self.name} has at most {MAX_SIDE} a side")
         rows, columns = _grid(stream.height, stream.width)
         tiles = list(_tiles(rows, columns))
         if len(stream.payloads) != len(tiles):
@@ -230,6 +241,11 @@ class Lucid:
         except ValueError as error:
             raise StreamError("stream", f"damaged: {error}; fetch it again") from error
         return quality_map.local_steps(stream.quality[0], offsets, rows, columns), tiles
+
+
+def slic() -> Lucid:
+    """The codec whose pictures destroy themselves when they are compressed again. Raises `WeightsError`."""
+    return Lucid(name="slic")
 
 
 def _encoded(offsets: quality_map.Offsets) -> bytes | None:

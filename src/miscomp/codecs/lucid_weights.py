@@ -21,8 +21,6 @@ from miscomp.codecs.lucid_model import LucidConfig, LucidModel
 from miscomp.codecs.weight_files import check_wanted, read, shipped, to_bytes, write
 from miscomp.errors import WeightsError
 
-SHIPPED = "lucid.safetensors"
-
 _ENTROPY = "entropy."
 _FREQUENCIES = "frequencies."
 _VALUES, _SIZES = _FREQUENCIES + "values", _FREQUENCIES + "sizes"
@@ -40,9 +38,9 @@ class LucidWeights:
     sha256: str
 
 
-def shipped_weights() -> Path:
-    """Where the package keeps its weights. Raises `WeightsError` for an installation without them."""
-    return shipped("miscomp.codecs", SHIPPED)
+def shipped_weights(codec: str = "lucid") -> Path:
+    """Where the package keeps the weights of `lucid` or `slic`. Raises `WeightsError` where they are missing."""
+    return shipped("miscomp.codecs", f"{codec}.safetensors")
 
 
 def serialise(

@@ -76,10 +76,10 @@ class LoopConfig:
         self, *, at_least: Mapping[str, float] = _NO_LIMITS, at_most: Mapping[str, float] = _NO_LIMITS
     ) -> None:
         for name, least in at_least.items():
-            if getattr(self, name) < least:
+            if not getattr(self, name) >= least:
                 raise UsageError(f"training setting {name} must be at least {least}, got {getattr(self, name)}")
         for name, most in at_most.items():
-            if getattr(self, name) > most:
+            if not getattr(self, name) <= most:
                 raise UsageError(f"training setting {name} must be at most {most:g}, got {getattr(self, name)}")
 
     def _need_positive(self, *names: str) -> None:

@@ -151,7 +151,6 @@ class SimulationRow:
     """A kind of simulated JPEG."""
 
     name: str
-    title: str
     target: str
     """`module:class`; imported when it is asked for."""
     takes_weights: bool = False
@@ -160,10 +159,10 @@ class SimulationRow:
 JPEG_SIMULATIONS = Registry(
     "JPEG simulation",
     (
-        SimulationRow("exact", "JPEG, gradient straight through", "miscomp.training.jpeg_simulation:ExactJpeg"),
-        SimulationRow("cubic", "JPEG with cubic rounding", "miscomp.training.jpeg_simulation:CubicJpeg"),
-        SimulationRow("kornia", "kornia's differentiable JPEG", "miscomp.training.jpeg_simulation:KorniaJpeg"),
-        SimulationRow("unet", "UNetJPEG", "miscomp.training.jpeg_simulation:UNetSimulation", takes_weights=True),
+        SimulationRow("exact", "miscomp.training.jpeg_simulation:ExactJpeg"),
+        SimulationRow("cubic", "miscomp.training.jpeg_simulation:CubicJpeg"),
+        SimulationRow("kornia", "miscomp.training.jpeg_simulation:KorniaJpeg"),
+        SimulationRow("unet", "miscomp.training.jpeg_simulation:UNetSimulation", takes_weights=True),
     ),
 )
 
