@@ -133,6 +133,29 @@ def test_where_nothing_is_coded_nothing_is_located(stand_in: SecureCodec, lines:
     assert not read(tmp_path / "out" / "x-mask.png").pixels.any()
 
 
+def test_locate_says_what_follows_and_what_was_changed_on_reading(
+    stand_in: SecureCodec, lines: Path, tmp_path: Path
+) -> None:
+    found, alpha = tmp_path / "found.png", np.full((128, 160, 1), 255, np.uint8)
+    alpha[:16, :16] = 128
+    Image.fromarray(np.dstack([forged(stand_in)[0], alpha])).save(found)
+    result = run("locate", found, "-o", tmp_path / "out", "--calibration", lines, "--json")
+    assert "alpha was composited on white" in json.loads(result.stdout)["notes"]
+    assert "is what the coded part was put into" in result.stderr
+    assert "alpha was composited on white" in result.stderr
+
+
+def test_calibrate_does_not_write_over_what_it_reads(stand_in: SecureCodec, tmp_path: Path) -> None:
+    photo = save(tmp_path / "photo.png", noise(64, 64))
+    before = photo.read_bytes()
+    assert "is an input" in refusal("calibrate", photo, "-o", photo, "--force")
+    assert "is an input" in refusal("calibrate", tmp_path, "--test", photo, "-o", photo, "--force")
+    weights = tmp_path / "w.safetensors"
+    weights.write_bytes(b"w")
+    assert "is an input" in refusal("calibrate", photo, "-o", weights, "--weights", weights, "--force")
+    assert photo.read_bytes() == before
+
+
 def test_a_truth_of_another_size_or_for_several_pictures_is_refused(
     stand_in: SecureCodec, lines: Path, tmp_path: Path
 ) -> None:

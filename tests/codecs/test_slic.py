@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from tiny_lucid import photograph, some_map, tiny_weights
+from tiny_lucid import cosine_weights, photograph, some_map, tiny_model, tiny_weights
+from typer.testing import CliRunner
 
+from miscomp import images
+from miscomp.cli.app import app
 from miscomp.codecs.catalog import CODECS, detect_codec, open_codec
 from miscomp.codecs.lucid import Lucid
+from miscomp.codecs.lucid_weights import write_weights
 from miscomp.errors import StreamError, UsageError
 from miscomp.images import Pixels
 from miscomp.metrics.psnr import psnr_pixels
@@ -53,3 +59,15 @@ def test_it_keeps_to_the_qualities_that_it_was_trained_for_and_takes_no_map() ->
             codec.compress(pixels, quality)
     with pytest.raises(UsageError, match="slic takes no quality map"):
         codec.compress(pixels, 0.65, quality_map=some_map(64, 80))
+
+
+def test_files_made_with_weights_of_ones_own_come_back_with_them(tmp_path: Path) -> None:
+    weights, stream, out = (tmp_path / name for name in ("own.safetensors", "photo.misc", "photo.png"))
+    write_weights(tiny_model(), weights)
+    stream.write_bytes(Lucid(weights, name="slic").compress(photograph(64, 80), 0.65))
+    run = CliRunner().invoke(app, ["decompress", str(stream), "-o", str(out), "--weights", str(weights)])
+    assert run.exit_code == 0, run.output
+    assert images.read(out).pixels.shape == (64, 80, 3)
+    other = Lucid(cosine_weights(), name="slic").compress(photograph(64, 80), 0.6)
+    with pytest.raises(StreamError, match="--weights"):
+        Lucid(tiny_weights(), name="slic").decompress(other)

@@ -129,8 +129,24 @@ def test_no_answer_claims_that_a_picture_is_authentic() -> None:
     text = " ".join(MEANINGS.values()).lower()
     for word in ("authentic", "genuine", "unedited", "original", "proves"):
         assert word not in text
-    assert "anyone can encode a forged picture" in MEANINGS["carries"]
+    assert "anyone can encode a forged picture, or lay" in MEANINGS["carries"]
+    assert "textures" in MEANINGS["carries"] and "put together from coded pictures" in MEANINGS["carries"]
+    assert "its pixels came" not in MEANINGS["carries"] and "was put into" in MEANINGS["partly"]
     assert "washed out" in MEANINGS["absent"] and "washed out" in MEANINGS["partly"]
+
+
+def test_a_picture_above_the_codecs_own_limit_is_judged_where_it_was_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    codec = marked()
+    seen: list[float] = []
+    plain = MarkedCodec.decompress
+
+    def limited(self: MarkedCodec, content: bytes, *, max_megapixels: float = 200.0) -> Pixels:
+        seen.append(max_megapixels)
+        return plain(self, content, max_megapixels=max_megapixels)
+
+    monkeypatch.setattr(MarkedCodec, "decompress", limited)
+    verify(noise(64, 64), codec, MARKED)
+    assert len(seen) == 2 and min(seen) > 200
 
 
 def test_the_record_is_json_with_every_number_and_no_infinity() -> None:

@@ -51,7 +51,7 @@ COMMANDS: Registry[CommandRow] = Registry(
         CommandRow(
             name="weights",
             target="miscomp.cli.weights_commands:app",
-            help="Fetch the published weights of codecs, and check those that were fetched.",
+            help="Fetch the published weights of codecs and metrics, and check those that were fetched.",
         ),
         CommandRow(
             name="evaluate",

@@ -22,6 +22,7 @@ from miscomp.cli.talk import JsonOption, MegapixelsOption, tell
 from miscomp.errors import InputError, StreamError, UsageError, WeightsError
 
 if TYPE_CHECKING:
+    from miscomp.codecs.base import Codec
     from miscomp.codecs.quality_map import FloatArray
     from miscomp.codecs.rate import Encoded
     from miscomp.codecs.spec import CodecSpec
@@ -91,7 +92,6 @@ def decompress(
     Example: miscomp decompress photo.misc -o photo.png
     """
     from miscomp.codecs.catalog import detect_codec, open_codec
-    from miscomp.codecs.spec import CodecSpec, open_spec
     from miscomp.images import write_png
 
     if weights is not None and not weights.is_file():
@@ -105,7 +105,7 @@ def decompress(
         content = read_bounded(source, max_megapixels)
         name = detect_codec(content, source)
         try:
-            codec = open_codec(name) if weights is None else open_spec(CodecSpec(name, file=str(weights)))
+            codec = open_codec(name) if weights is None else _with_weights(name, weights)
             pixels = codec.decompress(content, max_megapixels=max_megapixels)
         except StreamError as error:
             raise StreamError(source, error.problem) from error
@@ -118,6 +118,14 @@ def decompress(
         return {"codec": name, "width": width, "height": height}
 
     run_plan(plan, work, json_lines=json_lines)
+
+
+def _with_weights(name: str, weights: Path) -> Codec:
+    """A codec with a file of weights of the user's. Raises `WeightsError` and `UsageError`."""
+    from miscomp.codecs.lucid import NAMES, Lucid
+    from miscomp.codecs.spec import CodecSpec, open_spec
+
+    return Lucid(weights, name=name) if name in NAMES else open_spec(CodecSpec(name, file=str(weights)))
 
 
 def _spec(codec: str, quality: float | None, bpp: float | None) -> CodecSpec:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -59,7 +60,7 @@ def verify(
         except InputError as error:
             raise _NotJudged(error, is_intact(content, max_megapixels=max_megapixels)) from error
         _tell_verdict(path, verdict)
-        return {"line": _verdict_line(verdict), **verdict.record()}
+        return {"line": _verdict_line(verdict), **verdict.record(), **_made_with(secure, lines)}
 
     _each(list_files(inputs), work, json_lines=json_lines)
 
@@ -78,7 +79,10 @@ def locate(
     force: ForceOption = False,
     json_lines: JsonOption = False,
 ) -> None:
-    """Find where pictures of slic were replaced: the part that survives being compressed again is foreign.
+    """Find where pictures of slic were replaced: the part that survives being compressed again.
+
+    What survives need not be what was put in: the perturbation may be washed out of it, or coded content was put into
+    an uncoded picture.
 
     Example: miscomp secure locate found.png -o found
     """
@@ -92,15 +96,18 @@ def locate(
     secure, lines = _opened(weights, calibration)
 
     def work(path: Path) -> dict[str, Any]:
-        pixels, _, _ = read_content(read_bounded(path, max_megapixels), path, secure, max_megapixels=max_megapixels)
+        content = read_bounded(path, max_megapixels)
+        pixels, notes, intact = read_content(content, path, secure, max_megapixels=max_megapixels)
         known = None if truth is None else _read_truth(truth, pixels.shape[:2])
         located = find(pixels, secure, lines)
+        verdict = replace(located.verdict, notes=(*notes, *located.verdict.notes), intact=intact)
         make_folder(output)
         write_png(masks[path], mask_pixels(located.mask))
         write_png(overlays[path], overlay(pixels, located))
-        record = _located_record(located, known)
+        record = _located_record(located, verdict, known)
         tell(f"{path} -> {masks[path]}, {overlays[path]}")
-        return {**record, "mask": str(masks[path]), "overlay": str(overlays[path])}
+        _tell_verdict(path, verdict)
+        return {**record, **_made_with(secure, lines), "mask": str(masks[path]), "overlay": str(overlays[path])}
 
     _each(files, work, json_lines=json_lines)
 
@@ -110,7 +117,11 @@ def calibrate(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="JSON file to write.")],
     test: Annotated[
         list[Path] | None,
-        typer.Option(metavar="PHOTOS", help="Others to measure error rates on; default: every second one of PHOTOS."),
+        typer.Option(
+            metavar="PHOTOS",
+            help="Others to measure error rates on, a photograph or folder; may be repeated. Default: every second one "
+            "of PHOTOS.",
+        ),
     ] = None,
     weights: WeightsOption = None,
     force: ForceOption = False,
@@ -130,6 +141,9 @@ def calibrate(
         raise UsageError(f"{output} exists; choose another -o, or give --force to overwrite the file")
     files = [file for path in photographs for file in list_images(path)]
     others = [file for path in test for file in list_images(path)] if test else files[1::2]
+    read = {path.resolve() for path in (*files, *others, *([weights] if weights else []))}
+    if output.resolve() in read:
+        raise UsageError(f"{output} is an input and would be overwritten; choose another -o")
     secure = open_secure(weights)
     with _counting() as progress:
         found = measure(files if test else files[::2], others, secure, progress=progress)
@@ -177,6 +191,13 @@ def _opened(weights: Path | None, calibration: Path | None) -> tuple[SecureCodec
     if problem := lines.problem(secure):
         tell(f"note: {problem}")
     return secure, lines
+
+
+def _made_with(secure: SecureCodec, lines: Calibration) -> dict[str, Any]:
+    """What another person needs to come to the same answer."""
+    from miscomp.secure.calibration import weights_sha256
+
+    return {"weights_sha256": weights_sha256(secure), "quality": secure.quality, "thresholds": asdict(lines.thresholds)}
 
 
 def _each(files: list[Path], work: Callable[[Path], dict[str, Any]], *, json_lines: bool) -> None:
@@ -228,13 +249,13 @@ def _two_each(
     return dict(masks), dict(overlays)
 
 
-def _located_record(located: Located, truth: Flags | None) -> dict[str, Any]:
+def _located_record(located: Located, verdict: Verdict, truth: Flags | None) -> dict[str, Any]:
     from miscomp.secure.locate import iou
 
     places = [place.record() for place in located.places]
-    record: dict[str, Any] = {**located.verdict.record(), "places": places, "mask_share": float(located.mask.mean())}
+    record: dict[str, Any] = {**verdict.record(), "places": places, "mask_share": float(located.mask.mean())}
     text = "; ".join(f"{p['w']} x {p['h']} at {p['x']}, {p['y']} ({p['share']:.1%})" for p in places)
-    answer = located.verdict.answer
+    answer = verdict.answer
     line = f"{answer}; {text or _NOTHING[answer]}"
     if truth is not None:
         value = iou(located.mask, truth)

@@ -41,6 +41,9 @@ from miscomp.images import Pixels
 TILE = 2048
 """Most pixels a side that share a payload; part of the format."""
 
+NAMES = ("lucid", "slic")
+"""The registry's rows that are these networks, each with weights of its own."""
+
 MAX_SIDE = 65536
 """Most pixels a side; bounds what padding can add to a long and thin picture."""
 
@@ -220,7 +223,8 @@ class Lucid:
             raise StreamError(
                 "stream",
                 f"made with other weights ({stream.weights.hex()}), this version has {self._sha256[:16]}; "
-                "streams of version 0 carry no promise: use the version that made it, or encode again",
+                "use the version that made it or its weights (--weights), or encode again: streams of version 0 carry no "
+                "promise",
             )
         if len(stream.quality) != 1 or stream.seed is not None:
             raise StreamError("stream", f"its parameters are not those of {self.name}; its writer is broken")

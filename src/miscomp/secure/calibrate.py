@@ -49,7 +49,8 @@ def calibrate(
     Raises `UsageError` for other photographs, and for a codec whose coded and uncoded blocks cannot be told apart.
     """
     if min(len(tune), len(test)) < 2 or {one.resolve() for one in tune} & {one.resolve() for one in test}:
-        raise UsageError("calibration needs two or more photographs to draw lines on, and two or more others to test")
+        needed = "calibration needs two or more photographs to draw lines on, and two or more others to test"
+        raise UsageError(f"{needed}; there are {len(tune)} and {len(test)}, and none may be in both")
     step = _Steps(2 * len(tune) + len(test), progress)
     windows = [w for n, one in enumerate(tune) for w in step(one, windows_of(n, one, secure, edits=False))]
     donors = [*tune[1:], tune[0]]

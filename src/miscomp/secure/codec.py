@@ -14,6 +14,9 @@ from miscomp.images import Pixels
 
 DEFAULT = "slic"
 
+_NO_LIMIT = 1e6
+"""Megapixels. The codecs' own limit guards against strange files."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SecureCodec:
@@ -29,8 +32,8 @@ class SecureCodec:
         return self.codec.compress(pixels, self.quality)
 
     def decompress(self, content: bytes) -> Pixels:
-        """Decode. Raises `StreamError`."""
-        return self.codec.decompress(content)
+        """Decode a stream that was just made, of a picture of any size that was let in. Raises `StreamError`."""
+        return self.codec.decompress(content, max_megapixels=_NO_LIMIT)
 
     def again(self, pixels: Pixels) -> Pixels:
         """What pixels (h, w, 3) become when they are compressed and decompressed once."""

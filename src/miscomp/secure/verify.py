@@ -84,14 +84,16 @@ class Verdict:
 
 MEANINGS: dict[Answer, str] = {
     "carries": (
-        "compressing it again destroys it: its pixels came out of this codec. Whether they were edited "
-        "since cannot be told where the perturbation survives the edit (lightened, blurred, saved as JPEG), and "
-        "anyone can encode a forged picture with it"
+        "compressing it again destroys it, as it destroys what this codec coded; natural textures that look like the "
+        "perturbation are destroyed too. Whether it was edited since cannot be told where the perturbation survives "
+        "the edit (lightened, blurred, saved as JPEG, put together from coded pictures), and anyone can encode a "
+        "forged picture, or lay a coded one's perturbation over it"
     ),
     "partly": (
         "compressing it again destroys a part of it and not the rest. Either that part was coded by this codec, and "
-        "the rest was put in or its perturbation washed out (`miscomp secure locate` shows where); or none of it was, "
-        "and the part is a texture that looks like the perturbation by nature"
+        "the rest was put in, or had its perturbation washed out, or is what the coded part was put into (`miscomp "
+        "secure locate` shows where); or none of it was, and the part is a texture that looks like the perturbation by "
+        "nature"
     ),
     "absent": (
         "it survives being compressed again: it was never coded by this codec, or the perturbation was washed out. "
