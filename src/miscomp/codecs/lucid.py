@@ -223,8 +223,8 @@ class Lucid:
             raise StreamError(
                 "stream",
                 f"made with other weights ({stream.weights.hex()}), this version has {self._sha256[:16]}; "
-                "use the version that made it or its weights (--weights), or encode again: streams of version 0 carry no "
-                "promise",
+                "use the version that made it or its weights (--weights), or encode again: streams of version 0 carry "
+                "no promise",
             )
         if len(stream.quality) != 1 or stream.seed is not None:
             raise StreamError("stream", f"its parameters are not those of {self.name}; its writer is broken")
