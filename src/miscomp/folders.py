@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from miscomp.errors import UsageError
 
@@ -21,6 +21,9 @@ except ImportError:  # Windows
 
 SETTINGS = "settings.json"
 SCHEMA = 1
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,15 @@ class ResultsFolder:
         """Save the settings, marked as this kind's."""
         write_text(self.path / SETTINGS, json.dumps(self._marked(settings), indent=1, ensure_ascii=True) + "\n")
 
+    def clear(self, patterns: Sequence[str], folders: Sequence[str]) -> None:
+        """Remove the files that match, and the folders that are then empty."""
+        for pattern in patterns:
+            for file in self.path.glob(pattern):
+                file.unlink()
+        for name in folders:
+            with suppress(OSError):  # it holds something else, or is not there
+                (self.path / name).rmdir()
+
     def _marked(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         # Through JSON, so that tuples compare equal to the lists they come back as.
         return {f"miscomp_{self.kind}": SCHEMA, **json.loads(json.dumps(settings))}
@@ -123,6 +135,31 @@ def write_text(path: Path, text: str) -> None:
     """Write a file in one step."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")
+
+
+def add_line(path: Path, record: Mapping[str, Any]) -> None:
+    """Append a record to a journal as one line of JSON, and have it on the disk before going on."""
+    with path.open("a", encoding="ascii", newline="\n") as file:
+        file.write(json.dumps(record, ensure_ascii=True) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_lines(path: Path, read: Callable[[str], list[tuple[Key, Value]]]) -> dict[Key, Value]:
+    """What a journal holds, by key; nothing where there is none.
+
+    `read` gives key and content of a whole line, and nothing for one that is torn or damaged. Such lines, and all but
+    the last of a key, are dropped from the file.
+    """
+    try:
+        text = path.read_text(encoding="ascii", errors="replace")
+    except FileNotFoundError:
+        return {}
+    lines = text.splitlines(keepends=True)
+    found = {key: (line, value) for line in lines for key, value in read(line)}
+    if len(found) != len(lines):
+        write_text(path, "".join(line for line, _ in found.values()))
+    return {key: value for key, (_, value) in found.items()}
 
 
 def package_version(name: str = "miscomp") -> str:

@@ -40,3 +40,9 @@ def pad_replicate(x: Tensor, multiple: int) -> Tensor:
     if not right and not bottom:
         return x
     return F.pad(x, (0, right, 0, bottom), mode="replicate")
+
+
+def eight_bit(x: Tensor) -> Tensor:
+    """x in [0, 1] as 8 bits hold it; the gradient passes where nothing was clamped."""
+    clamped = x.clamp(0, 1)
+    return clamped + ((clamped * 255).round() / 255 - clamped).detach()

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from miscomp.metrics.log_mse import LogMseStructure
 from miscomp.secure.adversarial import ALPHAS, LMBDAS, Passes, SelfDestructing, SelfDestruction, alpha_of
 from miscomp.secure.attacks import Attacked, Attacker
-from miscomp.secure.bases import eight_bit
 from miscomp.secure.config import SecureConfig
 from miscomp.secure.lucid_base import LucidBase
+from miscomp.tensors import eight_bit
 from miscomp.training.jpeg_simulation import open_simulation
 
 CONFIG = SecureConfig(alpha=2.0, tau=1.0, quality_low=0.5, quality_high=0.5, survive=0.5, survive_db=30.0)

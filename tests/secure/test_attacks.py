@@ -14,8 +14,7 @@ from torch import Tensor
 from miscomp.errors import UsageError
 from miscomp.metrics.psnr import psnr
 from miscomp.secure.attacks import Attacker, add_noise, affine, blur, regions, rescale
-from miscomp.secure.bases import eight_bit
-from miscomp.tensors import to_pixels, to_tensor
+from miscomp.tensors import eight_bit, to_pixels, to_tensor
 from miscomp.training.jpeg_simulation import open_simulation, real_jpeg
 
 PARTLY = 0

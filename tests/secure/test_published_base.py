@@ -29,6 +29,7 @@ from miscomp.secure.adversarial import SelfDestructing, SelfDestruction
 from miscomp.secure.attacks import Attacker
 from miscomp.secure.config import SecureConfig
 from miscomp.secure.published_base import TRAINABLE, PublishedBase, open_base
+from miscomp.tensors import eight_bit
 from miscomp.training.checkpoint import CHECKPOINT
 from miscomp.training.crops import CropSource
 from miscomp.training.jpeg_simulation import open_simulation
@@ -111,7 +112,7 @@ def test_a_few_steps_of_the_loop_lower_the_adversarial_loss_and_move_every_weigh
 @pytest.mark.parametrize("name", TRAINABLE)
 def test_gradients_reach_analysis_and_synthesis_through_the_second_pass_alone(name: str) -> None:
     base = base_of(name).train()
-    x1 = bases.eight_bit(base.first(picture(), QUALITY[:1], generator()).x_hat.detach())
+    x1 = eight_bit(base.first(picture(), QUALITY[:1], generator()).x_hat.detach())
     x2 = base.again(x1.requires_grad_(), QUALITY[:1], generator())
     assert x2.shape == x1.shape
     (x1 - x2).square().mean().backward()

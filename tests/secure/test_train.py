@@ -11,9 +11,11 @@ from tiny_lucid import photograph, tiny_model
 
 from miscomp import images
 from miscomp.codecs.lucid import Lucid
-from miscomp.codecs.lucid_weights import write_weights
+from miscomp.codecs.lucid_weights import read_weights, shipped_weights, write_weights
 from miscomp.errors import UnknownName, UsageError, WeightsError
+from miscomp.secure.bases import open_base
 from miscomp.secure.config import SecureConfig
+from miscomp.secure.lucid_base import LucidBase
 from miscomp.secure.train import train_secure
 from miscomp.training.loop import Stopped
 from miscomp.training.runfolder import Surroundings
@@ -103,6 +105,14 @@ def test_what_cannot_be_trained_is_refused_before_anything_begins(
         with pytest.raises(error, match=message):
             train_secure(photographs, tmp_path / "run", SecureConfig(**{**vars(config), **wrong}))
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["lucid", "slic"])
+def test_a_base_begins_with_the_weights_of_its_own_name(name: str) -> None:
+    base = open_base(name)
+    assert isinstance(base, LucidBase)
+    expected = read_weights(shipped_weights(name)).model.g_s.enter.weight
+    assert torch.equal(base.model.g_s.enter.weight, expected)
 
 
 @pytest.mark.parametrize(

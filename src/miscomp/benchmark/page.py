@@ -5,12 +5,11 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from miscomp.benchmark.examples import cut, false_alarms, misses
@@ -18,6 +17,7 @@ from miscomp.benchmark.scores import Scores
 from miscomp.benchmark.summary import Benchmark, compared
 from miscomp.folders import write_text
 from miscomp.report import wording
+from miscomp.report.environment import asset, page_environment
 from miscomp.report.pictures import PictureStore
 
 PAGE = "benchmark.html"
@@ -52,7 +52,7 @@ def write_page(benchmark: Benchmark, folder: Path, *, plots: bool = True) -> Pat
         "plots": [_plot(folder, name) for name in drawn],
         "no_plots": reason or "There is nothing to draw.",
         "store": store,
-        "style": Markup(_asset("miscomp.report", "report.css") + _asset("miscomp.benchmark", "benchmark.css")),
+        "style": Markup(asset("miscomp.report", "report.css") + asset("miscomp.benchmark", "benchmark.css")),
     }
     path = folder / PAGE
     write_text(path, _environment().get_template("benchmark.html.j2").render(context))
@@ -72,28 +72,12 @@ def _plot(folder: Path, name: str) -> tuple[str, Markup]:
     return TITLES[name], Markup(f"data:image/svg+xml;base64,{content}")
 
 
-def _asset(package: str, name: str) -> str:
-    return (files(package) / "assets" / name).read_text(encoding="utf-8")
-
-
-def _show(value: Any) -> Any:
-    """Every text that the template prints passes here; markup made by the project does not."""
-    return wording.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
 def _end(value: float | None, digits: int) -> str:
     """An interval's end; none is without bound."""
     return wording.number(math.inf if value is None else value, digits)
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("miscomp.benchmark", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_show,
-    )
-    environment.filters |= {"number": wording.number, "count": wording.count, "end": _end}
+    environment = page_environment("miscomp.benchmark")
+    environment.filters |= {"end": _end}
     return environment

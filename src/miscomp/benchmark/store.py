@@ -15,10 +15,8 @@ import base64
 import hashlib
 import json
 import math
-import os
 import zlib
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -27,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from miscomp.detect.base import Detections
-from miscomp.folders import ResultsFolder, write_text
+from miscomp.folders import ResultsFolder, add_line, read_lines
 from miscomp.records import Box
 from miscomp.taxonomy import split_categories
 
@@ -129,34 +127,17 @@ class BenchmarkFolder(ResultsFolder):
 
     def clear_results(self) -> None:
         """Remove what an earlier run made from the journals, so that nothing in the folder is of another request."""
-        for pattern in WRITTEN:
-            for file in self.path.glob(pattern):
-                file.unlink()
-        for name in ("detections", "plots"):
-            with suppress(OSError):  # it holds something else, or is not there
-                (self.path / name).rmdir()
+        self.clear(WRITTEN, ("detections", "plots"))
 
     def load(self, detector: str) -> dict[str, Seen]:
         """What a detector saw, by key. A line that is torn or damaged is dropped, to be made again."""
-        path = self._journal(detector)
-        try:
-            text = path.read_text(encoding="ascii", errors="replace")
-        except FileNotFoundError:
-            return {}
-        lines = text.splitlines(keepends=True)
-        found = {key: (line, seen) for line in lines for key, seen in _read_line(line)}
-        if len(found) != len(lines):
-            write_text(path, "".join(line for line, _ in found.values()))
-        return {key: seen for key, (_, seen) in found.items()}
+        return read_lines(self._journal(detector), _read_line)
 
     def add(self, detector: str, key: str, seen: Seen) -> None:
         """Write one line, and have it on the disk before going on."""
         path = self._journal(detector)
         path.parent.mkdir(exist_ok=True)
-        with path.open("a", encoding="ascii", newline="\n") as file:
-            file.write(json.dumps({"key": key, **_record(seen)}, ensure_ascii=True) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        add_line(path, {"key": key, **_record(seen)})
 
     def _journal(self, detector: str) -> Path:
         return self.path / "journals" / f"{detector}.jsonl"

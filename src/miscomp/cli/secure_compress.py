@@ -69,7 +69,7 @@ def _compress_one(
     for warning in picture.warnings:
         tell(f"{source}: {warning}")
     encoded = encode_at_quality(secure.codec, CODECS[secure.codec.name], picture.pixels, secure.quality)
-    x1 = secure.codec.decompress(encoded.content, max_megapixels=limit)
+    x1 = secure.decompress(encoded.content)
     lost, whole = damages(picture.pixels, x1), psnr_pixels(picture.pixels, x1)
     if lost:
         tell(f"{source}: {_refused(source, secure, lost, allowed=allow_damage)}")

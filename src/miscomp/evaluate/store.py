@@ -13,15 +13,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, get_type_hints
 
 from miscomp.evaluate.measure import GenerationRow, MeasuredRow, Measurement
 from miscomp.evaluate.memory import MemoryRow
-from miscomp.folders import ResultsFolder, write_text
+from miscomp.folders import ResultsFolder, add_line, read_lines
 
 JOURNAL = "journal.jsonl"
 WRITTEN = (
@@ -65,25 +63,13 @@ class EvaluationFolder(ResultsFolder):
 
     def clear_results(self) -> None:
         """Remove what an earlier run made from the journal, so that nothing in the folder is of another request."""
-        for pattern in WRITTEN:
-            for file in self.path.glob(pattern):
-                file.unlink()
-        for name in ("results", "plots"):
-            with suppress(OSError):  # it holds something else, or is not there
-                (self.path / name).rmdir()
+        self.clear(WRITTEN, ("results", "plots"))
 
     def load(self) -> Journal:
         """What was measured. A line that is torn or damaged is dropped, to be measured again."""
         journal = Journal()
-        try:
-            text = (self.path / JOURNAL).read_text(encoding="ascii", errors="replace")
-        except FileNotFoundError:
-            return journal
-        lines = text.splitlines(keepends=True)
-        found = {(type(one), key): (line, one) for line in lines for key, one in _read_line(line)}
-        if len(found) != len(lines):
-            write_text(self.path / JOURNAL, "".join(line for line, _ in found.values()))
-        for (_, key), (_, one) in found.items():
+        found = read_lines(self.path / JOURNAL, lambda line: [((type(o), key), o) for key, o in _read_line(line)])
+        for (_, key), one in found.items():
             if isinstance(one, Measurement):
                 journal.measurements[key] = one
             else:
@@ -94,11 +80,7 @@ class EvaluationFolder(ResultsFolder):
         """Write one line, and have it on the disk before going on."""
         content = dataclasses.asdict(one)
         content = content if isinstance(one, Measurement) else {"memory": content}
-        line = json.dumps({"key": key, **content}, ensure_ascii=True) + "\n"
-        with (self.path / JOURNAL).open("a", encoding="ascii", newline="\n") as file:
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
+        add_line(self.path / JOURNAL, {"key": key, **content})
 
 
 def measurement_key(filename: str, image_sha1: str, model: str) -> str:

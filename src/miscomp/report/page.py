@@ -6,17 +6,17 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from miscomp.detect.faces import note_with, note_without
 from miscomp.detect.standing import standing_of
 from miscomp.folders import write_text
 from miscomp.report import wording
+from miscomp.report.environment import asset, page_environment
 from miscomp.report.items import CROPS_PER_PAGE, CROPS_PER_PAIR, Item, details_of, group, index_of, make_items, score
 from miscomp.report.pictures import BESIDE, PictureStore
 from miscomp.report.run import Run, read_json, write_json
@@ -59,31 +59,14 @@ def embedded_json(content: Any) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _asset(name: str) -> str:
-    return (files("miscomp.report") / "assets" / name).read_text(encoding="utf-8")
-
-
-def _show(value: Any) -> Any:
-    """Every text that the template prints passes here; markup made by the project does not."""
-    return wording.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("miscomp.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_show,
-    )
-    environment.filters |= {"number": wording.number, "count": wording.count}
+    environment = page_environment("miscomp.report")
     environment.tests["unclassified"] = lambda name: name == UNCLASSIFIED
     return environment
 
 
 def _render(run: Run, items: Sequence[Item], store: PictureStore, details: Sequence[str]) -> str:
-    script = "(() => {\n'use strict';\n" + "\n".join(_asset(name) for name in _SCRIPTS) + "\n})();"
+    script = "(() => {\n'use strict';\n" + "\n".join(asset("miscomp.report", name) for name in _SCRIPTS) + "\n})();"
     index = {"beside": store.beside, "questions": wording.QUESTIONS, "items": index_of(items)}
     if store.beside:
         index["pictures"] = [store.address(number) for number in range(len(store))]
@@ -109,7 +92,7 @@ def _render(run: Run, items: Sequence[Item], store: PictureStore, details: Seque
         "standing": standing_of(run.detector) if run.settings.get("detect.text", True) else None,
         "details": [Markup(text) for text in details],
         "index": Markup(embedded_json(index)),
-        "style": Markup(_asset("report.css") + _asset("viewer.css")),
+        "style": Markup(asset("miscomp.report", "report.css") + asset("miscomp.report", "viewer.css")),
         "script": Markup(script),
         "policy": _policy(script, store.beside),
     }

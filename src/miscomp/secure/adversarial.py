@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from miscomp.metrics.psnr import psnr
 from miscomp.secure.attacks import Attacked, Attacker
-from miscomp.secure.bases import Base, eight_bit
+from miscomp.secure.bases import Base
 from miscomp.secure.config import SecureConfig
+from miscomp.tensors import eight_bit
 
 LMBDAS = (0.0018, 0.0035, 0.0067, 0.013, 0.025, 0.0483, 0.0932, 0.18)
 """CompressAI's rate-distortion weights of its qualities 1 to 8."""

@@ -18,8 +18,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from miscomp.errors import UsageError
-from miscomp.secure.bases import eight_bit
-from miscomp.tensors import to_pixels, to_tensor
+from miscomp.tensors import eight_bit, to_pixels, to_tensor
 from miscomp.training.jpeg_simulation import JpegSimulation
 
 AFFINE_DEGREES, AFFINE_SHIFT, AFFINE_SCALE = 10.0, 0.1, (0.9, 1.1)

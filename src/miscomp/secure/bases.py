@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from miscomp.codecs.lucid import NAMES
 from miscomp.codecs.spec import parse_spec
 from miscomp.errors import UsageError
 from miscomp.registry import Registry, load
@@ -77,7 +78,7 @@ def open_base(spec: str, start: Path | None = None, *, lmbda: float = 0.0) -> Ba
     be trained, and `WeightsError`.
     """
     name = spec.partition("@")[0]
-    if name in ("lucid", "slic"):
+    if name in NAMES:
         kind = KINDS["lucid"]
     else:
         parse_spec(spec)  # says what is wrong with it
@@ -86,9 +87,3 @@ def open_base(spec: str, start: Path | None = None, *, lmbda: float = 0.0) -> Ba
     if not any(parameter.requires_grad for parameter in base.parameters()):
         raise UsageError(f"{spec} has no weights that could be trained")
     return base
-
-
-def eight_bit(x: Tensor) -> Tensor:
-    """x in [0, 1] as 8 bits hold it; the gradient passes where nothing was clamped."""
-    clamped = x.clamp(0, 1)
-    return clamped + ((clamped * 255).round() / 255 - clamped).detach()

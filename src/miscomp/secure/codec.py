@@ -42,10 +42,7 @@ class SecureCodec:
 
 def through(name: str, pixels: Pixels, quality: float) -> Pixels:
     """What pixels (h, w, 3) become by a codec of the registry, with real bytes. Raises `UsageError`."""
-    codec = open_codec(name)
-    # The limit guards against strange files; this one was just made.
-    megapixels = max(pixels.shape[0] * pixels.shape[1] / 1e6, 1.0)
-    return codec.decompress(codec.compress(pixels, quality), max_megapixels=megapixels)
+    return SecureCodec(open_codec(name), quality, name).again(pixels)
 
 
 def open_secure(weights: Path | None = None, *, codec: str = DEFAULT, quality: float | None = None) -> SecureCodec:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 from PIL import Image
 
 from miscomp.folders import write_text
 from miscomp.report import wording
+from miscomp.report.environment import asset, page_environment
 from miscomp.report.pictures import PictureStore
 from miscomp.report.summary import Mean
 from miscomp.secure.edits import EDITS
@@ -70,7 +70,7 @@ def write_page(evaluation: SecureEvaluation, store: EvaluationFolder, *, plots: 
         "plots": list(_plots(store.path / "plots")) if plots else [],
         "no_plots": "There is nothing to draw." if plots else NOT_DRAWN,
         "store": pictures,
-        "style": Markup(_asset("miscomp.report", "report.css") + _asset("miscomp.secure", "evaluation.css")),
+        "style": Markup(asset("miscomp.report", "report.css") + asset("miscomp.secure", "evaluation.css")),
     }
     path = store.path / PAGE
     write_text(path, _environment().get_template("evaluation.html.j2").render(context))
@@ -115,27 +115,11 @@ def _plots(folder: Path) -> Iterator[tuple[str, Markup]]:
             yield title, Markup(f"data:image/svg+xml;base64,{content}")
 
 
-def _asset(package: str, name: str) -> str:
-    return (files(package) / "assets" / name).read_text(encoding="utf-8")
-
-
-def _show(value: Any) -> Any:
-    """Every text that the template prints passes here; markup made by the project does not."""
-    return wording.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
 def _percent(mean: Mean | None) -> str:
     return wording.number(None if mean is None else 100 * mean.value, 1)
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("miscomp.secure", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_show,
-    )
-    environment.filters |= {"number": wording.number, "count": wording.count, "percent": _percent}
+    environment = page_environment("miscomp.secure")
+    environment.filters |= {"percent": _percent}
     return environment

@@ -13,7 +13,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -25,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 from miscomp.evaluate.measure import MeasuredRow
-from miscomp.folders import ResultsFolder, write_text
+from miscomp.folders import ResultsFolder, add_line, read_lines
 from miscomp.images import Pixels, write_png
 from miscomp.records import Failure
 from miscomp.secure.trials import CodedRow, PictureResult, TrialRow
@@ -75,12 +74,7 @@ class EvaluationFolder(ResultsFolder):
 
     def clear_results(self) -> None:
         """Remove what an earlier run made from the journal, so that nothing in the folder is of another request."""
-        for pattern in WRITTEN:
-            for file in self.path.glob(pattern):
-                file.unlink()
-        for name in ("sheets", "plots"):
-            with suppress(OSError):  # it holds something else, or is not there
-                (self.path / name).rmdir()
+        self.clear(WRITTEN, ("sheets", "plots"))
 
     def keep_pictures(self, keys: tuple[str, ...]) -> None:
         """Remove the small copies of all other pictures; what else may lie there stays."""
@@ -93,23 +87,11 @@ class EvaluationFolder(ResultsFolder):
 
     def load(self) -> dict[str, PictureResult]:
         """What was measured, by key. A line that is torn or damaged is dropped, to be measured again."""
-        try:
-            text = (self.path / JOURNAL).read_text(encoding="ascii", errors="replace")
-        except FileNotFoundError:
-            return {}
-        lines = text.splitlines(keepends=True)
-        found = {key: (line, result) for line in lines for key, result in _read_line(line)}
-        if len(found) != len(lines):
-            write_text(self.path / JOURNAL, "".join(line for line, _ in found.values()))
-        return {key: result for key, (_, result) in found.items()}
+        return read_lines(self.path / JOURNAL, _read_line)
 
     def add(self, key: str, result: PictureResult) -> None:
         """Write one line, and have it on the disk before going on."""
-        line = json.dumps({"key": key, **dataclasses.asdict(result)}, ensure_ascii=True) + "\n"
-        with (self.path / JOURNAL).open("a", encoding="ascii", newline="\n") as file:
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
+        add_line(self.path / JOURNAL, {"key": key, **dataclasses.asdict(result)})
 
     def small_copy(self, key: str, name: str) -> Path:
         """Where the small copy `name` of a picture lies."""

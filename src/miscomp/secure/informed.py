@@ -19,9 +19,9 @@ from torch import Tensor
 from miscomp.codecs.lucid_model import STRIDE
 from miscomp.codecs.quality_map import BLOCK, QUALITY_STEPS
 from miscomp.images import Pixels
-from miscomp.secure.bases import Base, eight_bit
+from miscomp.secure.bases import Base
 from miscomp.secure.codec import SecureCodec
-from miscomp.tensors import pad_replicate, to_pixels, to_tensor
+from miscomp.tensors import eight_bit, pad_replicate, to_pixels, to_tensor
 
 Tile: TypeAlias = npt.NDArray[np.float64]
 """(16, 16, 3) in levels of 255: what one period of the pattern adds to each pixel. Each channel's mean is 0."""

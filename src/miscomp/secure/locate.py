@@ -67,8 +67,9 @@ def locate(pixels: Pixels, secure: SecureCodec, calibration: Calibration) -> Loc
     """
     again = recompress(pixels, secure.again)
     thresholds = calibration.thresholds
-    verdict = settled(judge(pixels, again, thresholds, codec=secure.label), calibration.problem(secure))
     survival = compare(pixels, *again)
+    verdict = judge(pixels, again, thresholds, codec=secure.label, survival=survival)
+    verdict = settled(verdict, calibration.problem(secure))
     found = verdict.answer == "partly"
     core = core_of(survival, thresholds) if found else np.zeros_like(survival.cell_scores(), np.bool_)
     grown = grown_by(core, thresholds.reach)

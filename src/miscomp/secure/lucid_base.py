@@ -50,9 +50,9 @@ class LucidBase(Base):
 
 
 def open_base(spec: str, start: Path | None, lmbda: float = 0.0) -> LucidBase:
-    """With the weights of a file, or those of `lucid` that the package holds. Raises `UsageError`, `WeightsError`."""
+    """With the weights of a file, or the shipped ones of `lucid` or `slic`. Raises `UsageError`, `WeightsError`."""
     if "@" in spec:
         raise UsageError(f"the base {spec!r} needs no setting: lucid is trained over quality_low to quality_high")
     if lmbda:
         raise UsageError(f"the base {spec} takes no lmbda: its weights follow from quality_low to quality_high")
-    return LucidBase(read_weights(start or shipped_weights()).model.requires_grad_(True))
+    return LucidBase(read_weights(start or shipped_weights(spec)).model.requires_grad_(True))

@@ -42,11 +42,12 @@ class SecureValidation:
     """The training's own loss on fixed crops under edits that are drawn once and for all; then pictures to look at."""
 
     def __init__(self, pictures: Sequence[Picture], loss: SelfDestruction, folder: Path, config: SecureConfig) -> None:
-        self._crops = [centre(picture.pixels, _VALIDATED_CROP) for picture in spread(pictures, config.valid_pictures)]
+        chosen = spread(pictures, config.valid_pictures)
+        self._crops = [centre(picture.pixels, _VALIDATED_CROP) for picture in chosen]
         self._loss = loss
         self._folder = folder
         own = {name: value for name, value in asdict(config).items() if name not in asdict(LoopConfig())}
-        hashes = "".join(picture.pixel_sha256 for picture in spread(pictures, config.valid_pictures))
+        hashes = "".join(picture.pixel_sha256 for picture in chosen)
         self.identity = hashlib.sha256(f"{_VALIDATED_CROP} {own} {hashes}".encode()).hexdigest()
 
     def __call__(self, model: nn.Module, step: int) -> list[dict[str, float]]:

@@ -22,7 +22,17 @@ from miscomp.metrics.psnr import psnr_pixels
 from miscomp.secure.calibration import Calibration, Thresholds
 from miscomp.secure.codec import SecureCodec
 from miscomp.secure.measure import measure
-from miscomp.secure.survival import Flags, Plane, State, States, block_states, compare, largest_region, recompress
+from miscomp.secure.survival import (
+    Flags,
+    Plane,
+    State,
+    States,
+    Survival,
+    block_states,
+    compare,
+    largest_region,
+    recompress,
+)
 
 Answer = Literal["carries", "partly", "absent", "undecided"]
 
@@ -160,9 +170,14 @@ def is_intact(content: bytes, *, max_megapixels: float = MAX_MEGAPIXELS) -> bool
     return True
 
 
-def judge(p: Pixels, again: Sequence[Pixels], thresholds: Thresholds, *, codec: str) -> Verdict:
-    """The verdict on a picture p beside what `recompress` made of it. Raises `SizeMismatch`."""
-    survival = compare(p, *again)
+def judge(
+    p: Pixels, again: Sequence[Pixels], thresholds: Thresholds, *, codec: str, survival: Survival | None = None
+) -> Verdict:
+    """The verdict on a picture p beside what `recompress` made of it, and `compare` of both where that is at hand.
+
+    Raises `SizeMismatch`.
+    """
+    survival = survival or compare(p, *again)
     states = classify(survival.block_scores(), survival.uniform, thresholds)
     counts = np.bincount(states.ravel(), minlength=len(State))
     blocks = int(counts.sum() - counts[State.LEFT_OUT])
