@@ -42,7 +42,7 @@ def options_of(name: str) -> list[str]:
 def test_every_command_is_in_the_documents(name: str) -> None:
     assert any(f"miscomp {name}" in page.read_text(encoding="utf-8") for page in PAGES if page.parent.name == "docs")
     for inner in getattr(build(COMMANDS[name]), "commands", {}):
-        pages = ("README.md", "docs/training.md", "docs/secure.md")
+        pages = ("README.md", "docs/training.md", "docs/secure.md", "docs/corpus.md", "docs/publish.md")
         assert any(f"miscomp {name} {inner}" in text_of(page) for page in pages)
 
 
@@ -62,12 +62,15 @@ def test_the_readme_begins_with_the_two_commands() -> None:
         ("benchmark.md", "plant"),
         ("scores.md", "benchmark"),
         ("secure.md", "secure"),
+        ("corpus.md", "corpus"),
     ],
 )
 def test_every_option_of_a_command_is_on_its_page(page: str, name: str) -> None:
-    shown = text_of(f"docs/{page}") + text_of("docs/images.md")
+    pages = [page, "images.md", *(["publish.md"] if name == "corpus" else [])]
+    shown = "".join(text_of(f"docs/{one}") for one in pages)
     short = {"--output": "-o", "--text": "--no-text", "--plots": "--no-plots", "--swap": "--no-swap"}
     short |= {"--controls": "--no-controls", "--memory": "--no-memory"}
+    short |= {"--recursive": "--flat", "--all-models": "--no-all-models"}
     assert [option for option in options_of(name) if short.get(option, option) not in shown] == []
 
 

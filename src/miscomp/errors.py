@@ -5,7 +5,8 @@ MiscompError
 │   ├── UnknownName     a codec, column or other name that is not registered
 │   └── MissingExtra    an optional dependency is needed and not installed
 └── InputError          a file (or a pair of files) cannot be used
-    ├── ImageError      not an image, truncated, too large, several frames ...
+    ├── ImageError      not an image, truncated, several frames ...
+    │   └── TooLarge    more pixels or bytes than are allowed
     ├── SizeMismatch    original and reconstruction differ in size
     ├── StreamError     a compressed stream is damaged, foreign or made by other weights
     ├── TableError      a CSV file does not hold the expected record
@@ -56,6 +57,10 @@ class InputError(MiscompError):
 
 class ImageError(InputError):
     """A file is not an image that `miscomp` accepts."""
+
+
+class TooLarge(ImageError):
+    """An image has more pixels or bytes than are allowed."""
 
 
 class SizeMismatch(InputError):

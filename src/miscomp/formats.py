@@ -23,7 +23,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from miscomp.errors import ImageError
+from miscomp.errors import ImageError, TooLarge
 from miscomp.jxl import CONTAINER, MAX_EXTRA_CHANNELS, SIGNATURE, codestream, decode_codestream, read_header
 
 ALLOWED = "PNG, JPEG, WebP, AVIF, TIFF, JPEG XL, JPEG 2000 or BMP"
@@ -103,12 +103,12 @@ def format_of(content: bytes, where: object) -> str:
 
 
 def check_size(where: object, width: int, height: int, max_megapixels: float) -> None:
-    """Raise `ImageError` for a picture without pixels or with more than `max_megapixels` million."""
+    """Raise `ImageError` for a picture without pixels, `TooLarge` for more than `max_megapixels` million."""
     if width < 1 or height < 1:
         raise ImageError(where, f"has no pixels ({width} x {height}); at least 1 x 1 is needed")
     if width * height > max_megapixels * 1e6:
         found = f"has {width} x {height} pixels ({width * height / 1e6:.1f} megapixels)"
-        raise ImageError(
+        raise TooLarge(
             where, f"{found}; the limit is {max_megapixels:g}; scale it down or raise the limit (max_megapixels)"
         )
 

@@ -7,8 +7,10 @@ refused, `miscomp.colour` how other kinds of pixels become sRGB; `miscomp.tensor
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,18 +18,20 @@ import numpy as np
 from PIL import Image
 
 from miscomp.colour import Pixels, to_srgb
-from miscomp.errors import ImageError, UsageError
+from miscomp.errors import ImageError, TooLarge, UsageError
 from miscomp.folders import replacing
-from miscomp.formats import ALLOWED, IMAGE_SUFFIXES, check_size, open_source
+from miscomp.formats import ALLOWED, IMAGE_SUFFIXES, Source, check_size, open_source
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "Picture",
     "Pixels",
     "decode",
+    "encode_png",
     "list_images",
     "pixel_sha256",
     "read",
+    "read_file",
     "write_png",
 ]
 
@@ -64,19 +68,30 @@ class Picture:
 
 def read(path: Path, *, max_megapixels: float = 200.0) -> Picture:
     """Read one picture. Raises `ImageError` for any file that is not one whole picture of an allowed size."""
-    content = _read_file(path)
+    content = read_file(path)
     pixels, warnings = decode(content, path, max_megapixels=max_megapixels)
     pixels.setflags(write=False)
     sha1 = hashlib.sha1(content, usedforsecurity=False).hexdigest()
     return Picture(pixels, path, sha1, pixel_sha256(pixels), len(content), warnings)
 
 
-def decode(content: bytes, where: object, *, max_megapixels: float = 200.0) -> tuple[Pixels, tuple[str, ...]]:
-    """Pixels and warnings from a file's bytes; `where` names the source in errors. Raises `ImageError`."""
+def decode(
+    content: bytes,
+    where: object,
+    *,
+    max_megapixels: float = 200.0,
+    check: Callable[[Source, object], None] | None = None,
+) -> tuple[Pixels, tuple[str, ...]]:
+    """Pixels and warnings from a file's bytes; `where` names the source in errors. Raises `ImageError`.
+
+    `check` sees the opened file before its pixels are converted, and may raise an `ImageError` of its own.
+    """
     if not (math.isfinite(max_megapixels) and max_megapixels > 0):
         raise UsageError(f"max_megapixels must be a positive number, got {max_megapixels}")
     try:
         source = open_source(content, where, max_megapixels)
+        if check is not None:
+            check(source, where)
         pixels, notes = to_srgb(source, where)
         check_size(where, pixels.shape[1], pixels.shape[0], max_megapixels)
     except ImageError:
@@ -89,7 +104,8 @@ def decode(content: bytes, where: object, *, max_megapixels: float = 200.0) -> t
     return pixels, notes
 
 
-def _read_file(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """The bytes of a picture's file, at most `MAX_FILE_BYTES`. Raises `ImageError`."""
     try:
         # Asked before opening, because opening a pipe waits for its writer.
         status = path.stat()
@@ -106,7 +122,7 @@ def _read_file(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         raise ImageError(path, f"cannot be read: {error}") from error
     if content is None or len(content) > MAX_FILE_BYTES:
-        raise ImageError(path, f"has more than {MAX_FILE_BYTES} bytes, the limit for a picture; save it compressed")
+        raise TooLarge(path, f"has more than {MAX_FILE_BYTES} bytes, the limit for a picture; save it compressed")
     return content
 
 
@@ -123,15 +139,23 @@ def pixel_sha256(pixels: Pixels) -> str:
     return digest.hexdigest()
 
 
+def encode_png(pixels: Pixels) -> bytes:
+    """A PNG file without metadata, with fixed settings: the same bytes wherever Pillow and zlib are the same."""
+    _check_pixels(pixels)
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(file, format="PNG", compress_level=3)
+    return file.getvalue()
+
+
 def write_png(path: Path, pixels: Pixels) -> None:
-    """Write a PNG without metadata, atomically and with fixed settings; an existing file is replaced.
+    """Write what `encode_png` gives, atomically; an existing file is replaced.
 
     Raises `ImageError` where the file cannot be written.
     """
-    _check_pixels(pixels)
+    content = encode_png(pixels)
     try:
-        with replacing(path) as partial, partial.open("wb") as file:
-            Image.fromarray(np.ascontiguousarray(pixels)).save(file, format="PNG", compress_level=3)
+        with replacing(path) as partial:
+            partial.write_bytes(content)
     except OSError as error:
         raise ImageError(path, f"cannot be written: {error}; check the folder, its permissions and space") from error
 

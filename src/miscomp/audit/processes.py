@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 import sys
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
-from multiprocessing.connection import Connection, wait
 
 from miscomp.audit.plan import ImageTask, Plan
 from miscomp.audit.work import Auditor, Event
+from miscomp.workers import run_in_processes
 
 
 def run_tasks(plan: Plan, tasks: Sequence[ImageTask], jobs: int) -> Generator[Event]:
@@ -20,10 +18,9 @@ def run_tasks(plan: Plan, tasks: Sequence[ImageTask], jobs: int) -> Generator[Ev
     if jobs > 1 and len(tasks) > 1:
         yield from _in_processes(plan, tasks, min(jobs, len(tasks)))
     elif tasks:
-        auditor = Auditor(plan)
-        with _threads(plan.threads):
+        with _auditing(plan) as events:
             for task in tasks:
-                yield from auditor.events(task)
+                yield from events(task)
 
 
 @contextmanager
@@ -47,111 +44,51 @@ def _threads(number: int) -> Iterator[None]:
             cv2.setNumThreads(before[1])
 
 
-class _Worker:
-    """A process and the image it is at."""
+@contextmanager
+def _auditing(plan: Plan) -> Iterator[Callable[[ImageTask], Iterator[Event]]]:
+    auditor = Auditor(plan)
+    with _threads(plan.threads):
+        yield auditor.events
 
-    def __init__(self, plan: Plan) -> None:
-        # A fresh interpreter: a forked one would inherit the threads of torch in an undefined state.
-        context = multiprocessing.get_context("spawn")
-        self.connection, end = context.Pipe()
-        self.process = context.Process(target=_work, args=(end, plan), daemon=True)
-        self.process.start()
-        end.close()
-        self.task: ImageTask | None = None
+
+def _in_processes(plan: Plan, tasks: Sequence[ImageTask], jobs: int) -> Iterator[Event]:
+    waiting = deque(tasks)
+    under_way: dict[int, _Image] = {}
+    with closing(run_in_processes(_auditing, plan, waiting, jobs)) as messages:
+        for message in messages:
+            image = under_way.setdefault(message.task.number, _Image(message.task))
+            if message.died:
+                del under_way[message.task.number]
+                if image.rest is not None:
+                    waiting.append(image.rest)
+                yield Event(task=message.task.number, model=image.model, kind="failed", reason=message.died)
+            else:
+                image.note(message.value)
+                yield message.value
+
+
+class _Image:
+    """What a process has told of the image that it is at."""
+
+    def __init__(self, task: ImageTask) -> None:
+        self.task = task
         self.model = ""
-        self.left: list[str] = []
+        """The pair that it is at."""
+        self.left = list(task.models)
 
-    def give(self, task: ImageTask) -> None:
-        """Start with an image; if the process is already gone, the next `receive` says so."""
-        self.task, self.model, self.left = task, "", list(task.models)
-        with suppress(OSError):
-            self.connection.send(task)
-
-    def receive(self) -> Event | None:
-        """The next event, or none when the image is finished. Raises `EOFError` if the process is gone."""
-        try:
-            event: Event | None = self.connection.recv()
-        except OSError as error:
-            raise EOFError from error
-        if event is None:
-            self.task = None
-        elif event.kind == "started":
+    def note(self, event: Event) -> None:
+        """Follow what is told."""
+        if event.kind == "started":
             self.model = event.model
         else:
             self.model = ""
             if event.model in self.left:
                 self.left.remove(event.model)
-        return event
 
-    def stop(self) -> int | None:
-        """End the process, and return its exit code."""
-        self.connection.close()
-        if self.process.is_alive():
-            self.process.terminate()
-        self.process.join()
-        return self.process.exitcode
-
-
-def _in_processes(plan: Plan, tasks: Sequence[ImageTask], jobs: int) -> Iterator[Event]:
-    waiting = deque(tasks)
-    workers: list[_Worker] = []
-    try:
-        for _ in range(jobs):
-            workers.append(_Worker(plan))
-            workers[-1].give(waiting.popleft())
-        while workers:
-            for ready in wait([worker.connection for worker in workers]):
-                worker = next(worker for worker in workers if worker.connection is ready)
-                try:
-                    event = worker.receive()
-                except EOFError:
-                    workers.remove(worker)
-                    yield _bury(worker, waiting)
-                    if waiting:
-                        workers.append(_Worker(plan))
-                        workers[-1].give(waiting.popleft())
-                    continue
-                if event is not None:
-                    yield event
-                elif waiting:
-                    worker.give(waiting.popleft())
-                else:
-                    workers.remove(worker)
-                    worker.stop()
-    finally:
-        for worker in workers:
-            worker.stop()
-
-
-def _bury(worker: _Worker, waiting: deque[ImageTask]) -> Event:
-    """Say which pair ended a process, and put the rest of its image back in the queue."""
-    worker.connection.close()
-    worker.process.join()
-    task = worker.task
-    if task is None:
-        raise RuntimeError("a process without an image cannot be waited for")
-    left = tuple(model for model in worker.left if model != worker.model)
-    if worker.model and left:
-        waiting.append(replace(task, models=left, failed=(*task.failed, worker.model)))
-    return Event(task=task.number, model=worker.model, kind="failed", reason=_cause(worker.process.exitcode))
-
-
-def _cause(exitcode: int | None) -> str:
-    if exitcode is not None and exitcode < 0:
-        try:
-            name = signal.Signals(-exitcode).name
-        except ValueError:
-            name = f"signal {-exitcode}"
-        hint = "; for lack of memory, most likely: use fewer --jobs or a smaller picture" if name == "SIGKILL" else ""
-        return f"its process was ended by {name}{hint}"
-    return f"its process ended with exit code {exitcode}; what it said is on stderr"
-
-
-def _work(connection: Connection, plan: Plan) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that was started by hand ends the others
-    auditor = Auditor(plan)
-    with _threads(plan.threads), suppress(EOFError, OSError):  # the other end is gone: nobody waits for more
-        while True:
-            for event in auditor.events(connection.recv()):
-                connection.send(event)
-            connection.send(None)
+    @property
+    def rest(self) -> ImageTask | None:
+        """What to put back in the queue when its process is gone: all but the pair that it was at."""
+        left = tuple(model for model in self.left if model != self.model)
+        if not (self.model and left):
+            return None
+        return replace(self.task, models=left, failed=(*self.task.failed, self.model))

@@ -7,7 +7,6 @@ how long it took stands in `timings.json`.
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -29,6 +28,7 @@ from miscomp.report.page import write_html
 from miscomp.report.run import Run, write_json
 from miscomp.report.seeds import compare_seeds
 from miscomp.tables import write as write_table
+from miscomp.workers import cores, memory
 
 __all__ = ["DEFAULT_CODECS", "AuditOptions", "Progress", "default_jobs", "run_audit"]
 
@@ -71,7 +71,7 @@ def run_audit(
     matching = match_files(originals, reconstructions)
     tasks, failures = make_tasks(matching, specs)
     jobs = min(options.jobs or default_jobs(len(tasks)), max(1, len(tasks)))
-    plan = make_plan(specs, folder, options, given=reconstructions is not None, threads=max(1, _cores() // jobs))
+    plan = make_plan(specs, folder, options, given=reconstructions is not None, threads=max(1, cores() // jobs))
     _check_reader(plan)
     store = AuditFolder(folder)
     with store.owned():
@@ -106,24 +106,7 @@ def _check_reader(plan: Plan) -> None:
 
 def default_jobs(images: int) -> int:
     """As many as cores, memory and at least two images for each allow: a process takes seconds to start."""
-    return max(1, min(_cores(), _memory() // _MEMORY_PER_JOB, images // 2))
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _memory() -> int:
-    """Bytes of memory that this process may use, 0 where the system does not say."""
-    try:
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return 0
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
-    except OSError:
-        return total
-    return min(total, int(limit)) if limit.isdigit() else total
+    return max(1, min(cores(), memory() // _MEMORY_PER_JOB, images // 2))
 
 
 def _follow(

@@ -79,6 +79,11 @@ COMMANDS: Registry[CommandRow] = Registry(
             help="Train, use and test a codec whose pictures destroy themselves when they are compressed again.",
         ),
         CommandRow(
+            name="corpus",
+            target="miscomp.cli.corpus_commands:app",
+            help="Build a corpus of miscompressions from photographs, give it to labelers, publish it.",
+        ),
+        CommandRow(
             name="demo",
             target="miscomp.cli.demo_commands:demo",
             help="Audit bundled photographs: a neural codec at a low rate, beside JPEG at the same rate.",

@@ -54,6 +54,10 @@ class FaceSource:
         parts = [self._finder.identity, *([self._embedding.identity] if self._embedding else [])]
         return "+".join(parts)
 
+    def find(self, pixels: Pixels) -> list[Face]:
+        """The faces of one picture (h, w, 3) uint8 sRGB, the surest first."""
+        return self._finder.faces(pixels)
+
     def __call__(self, pair: PairInHand) -> list[Proposal]:
         """At most one proposal a face, what surely changed first; none where no pixel of the face changed."""
         before, after = (self._finder.faces(pixels) for pixels in (pair.original, pair.reconstruction))

@@ -1,0 +1,1 @@
+"""What a corpus is published as: one module a format."""

@@ -1,0 +1,19 @@
+"""A driver to be killed: `python corpus_driver.py CORPUS JOBS` compresses with the scripted worker."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from corpus_worker import NAME
+
+from miscomp.corpus.compress import compress_corpus
+from miscomp.corpus.compress_plan import CompressOptions
+from miscomp.corpus.corpus import open_corpus
+from miscomp.corpus.engines import EngineOptions
+from miscomp.corpus.local_engine import LocalEngine
+
+if __name__ == "__main__":
+    engine = LocalEngine(EngineOptions(jobs=int(sys.argv[2])))
+    report = compress_corpus(open_corpus(Path(sys.argv[1])), engine, CompressOptions(worker=NAME))
+    sys.exit(0 if report.complete else 1)
