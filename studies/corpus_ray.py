@@ -28,11 +28,11 @@ from typing import Any, NamedTuple
 
 from kodak import kodak
 
+from miscomp.corpus.compress.engines import EngineOptions
+from miscomp.corpus.compress.ray_cluster import import_ray
 from miscomp.corpus.corpus import RECONSTRUCTIONS, STREAMS, open_corpus
-from miscomp.corpus.engines import EngineOptions
 from miscomp.corpus.entries import Environment, Reconstruction
 from miscomp.corpus.labels import image_rows, model_rows
-from miscomp.corpus.ray_cluster import import_ray
 from miscomp.corpus.schema import fetch
 from miscomp.images import list_images
 

@@ -24,17 +24,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-from miscomp.corpus.compress import compress_corpus
-from miscomp.corpus.compress_plan import CompressOptions
+from miscomp.corpus.compress.engines import EngineOptions
+from miscomp.corpus.compress.incoming import UNFINISHED
+from miscomp.corpus.compress.local_engine import LocalEngine
+from miscomp.corpus.compress.plan import CompressOptions
+from miscomp.corpus.compress.run import compress_corpus
+from miscomp.corpus.compress.tasks import Coded, Measured, Setup, Task
 from miscomp.corpus.config import Config, Model
 from miscomp.corpus.corpus import INCOMING, Corpus, create_corpus, open_corpus
-from miscomp.corpus.engines import EngineOptions
 from miscomp.corpus.entries import Batch, BatchItem, Reconstruction, SourceImage, now
-from miscomp.corpus.incoming import UNFINISHED
-from miscomp.corpus.local_engine import LocalEngine
 from miscomp.corpus.profiles import PROFILES
 from miscomp.corpus.schema import add, count, fetch
-from miscomp.corpus.tasks import Coded, Measured, Setup, Task
 
 IMAGES = 1563
 HALVES = (("C1", "C3", "C5", "C6"), ("C2", "C3", "C4", "C6"))
@@ -134,7 +134,7 @@ def _many(folder: Path) -> Corpus:
 
 
 def _batch(corpus: Corpus) -> tuple[int, int]:
-    from miscomp.corpus.batches import assign, make_batches
+    from miscomp.corpus.batches.planning import assign, make_batches
 
     with corpus.writing() as connection:
         make_batches(connection, corpus.config)

@@ -120,7 +120,7 @@ def test_a_folder_that_is_no_corpus_and_photographs_inside_the_corpus_are_refuse
 def test_what_was_done_is_told_when_the_disk_is_full(
     corpus: Corpus, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from miscomp.corpus import add
+    from miscomp.corpus.intake import add
 
     store, calls = add._store, []
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from miscomp.cli.app import app
 from miscomp.corpus.corpus import create_corpus, open_corpus
 from miscomp.corpus.entries import LabelEvent, Reconstruction, SourceImage
-from miscomp.corpus.import_mapping import default_text
+from miscomp.corpus.imports.mapping import default_text
 from miscomp.corpus.profiles import PROFILES
 from miscomp.corpus.schema import count, fetch
 from miscomp.errors import UsageError

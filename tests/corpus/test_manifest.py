@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from planned import decision, image_row, planned_corpus, reconstruction_row, sha1_of
 
 from miscomp.corpus import manifest as manifests
-from miscomp.corpus.batches import assign, make_batches, shares
+from miscomp.corpus.batches.planning import assign, make_batches, shares
 from miscomp.corpus.config import Config
 from miscomp.corpus.corpus import Corpus, create_corpus, meta
 from miscomp.corpus.entries import Environment, FailedTask, LabelEvent, MultiFlag, Reconstruction, Rejected, SourceImage

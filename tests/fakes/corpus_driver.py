@@ -7,11 +7,11 @@ from pathlib import Path
 
 from corpus_worker import NAME
 
-from miscomp.corpus.compress import compress_corpus
-from miscomp.corpus.compress_plan import CompressOptions
+from miscomp.corpus.compress.engines import EngineOptions
+from miscomp.corpus.compress.local_engine import LocalEngine
+from miscomp.corpus.compress.plan import CompressOptions
+from miscomp.corpus.compress.run import compress_corpus
 from miscomp.corpus.corpus import open_corpus
-from miscomp.corpus.engines import EngineOptions
-from miscomp.corpus.local_engine import LocalEngine
 
 if __name__ == "__main__":
     engine = LocalEngine(EngineOptions(jobs=int(sys.argv[2])))

@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from miscomp.corpus.tasks import Coded, Measured, Setup, Task
+from miscomp.corpus.compress.tasks import Coded, Measured, Setup, Task
 from miscomp.errors import InputError
 from miscomp.images import decode, encode_png, pixel_sha256
 

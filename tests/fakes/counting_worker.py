@@ -8,7 +8,7 @@ import signal
 import time
 from pathlib import Path
 
-from miscomp.corpus.tasks import Coded, Measured, Setup, Task
+from miscomp.corpus.compress.tasks import Coded, Measured, Setup, Task
 from miscomp.errors import InputError
 
 WORKER = "counting_worker:CountingWorker"

@@ -17,8 +17,8 @@ from miscomp.cli.talk import JsonOption, progress_bar, tell
 
 if TYPE_CHECKING:
     from miscomp.corpus.config import Images
-    from miscomp.corpus.intake_files import Listing
-    from miscomp.corpus.intake_outcome import Result
+    from miscomp.corpus.intake.files import Listing
+    from miscomp.corpus.intake.outcome import Result
 
 _MOST_JOBS = 8
 _MOST_KINDS = 8
@@ -55,10 +55,10 @@ def add(
 
     Example: miscomp corpus add street photos --source RAISE --licence "research use only" --split test
     """
-    from miscomp.corpus.add import add_pictures
     from miscomp.corpus.corpus import open_corpus
-    from miscomp.corpus.intake_files import find_pictures
-    from miscomp.corpus.intake_outcome import Outcome, Provenance, Result
+    from miscomp.corpus.intake.add import add_pictures
+    from miscomp.corpus.intake.files import find_pictures
+    from miscomp.corpus.intake.outcome import Outcome, Provenance, Result
     from miscomp.corpus.manifest import write_manifest
 
     provenance = Provenance(source=source, licence=licence, split=split)
@@ -96,7 +96,7 @@ def _cores() -> int:
 
 
 def _tell_plan(listing: Listing, images: Images, source: str) -> None:
-    from miscomp.corpus.preprocess import share_of
+    from miscomp.corpus.intake.preprocess import share_of
 
     share = share_of(images.scales, source)
     scaled = f"{share:.4g} of its size and " if share < 1 else ""
@@ -112,7 +112,7 @@ def _tell_plan(listing: Listing, images: Images, source: str) -> None:
 
 
 def _print(results: Sequence[Result], *, json_lines: bool) -> None:
-    from miscomp.corpus.intake_outcome import Outcome
+    from miscomp.corpus.intake.outcome import Outcome
 
     if json_lines:
         for one in results:
@@ -140,7 +140,7 @@ def _record(one: Result) -> dict[str, str]:
 
 def _tell_results(results: Sequence[Result]) -> None:
     """Every file that was not taken in, and how often something was noted of those that are."""
-    from miscomp.corpus.intake_outcome import Outcome
+    from miscomp.corpus.intake.outcome import Outcome
 
     for one in results:
         if one.outcome in (Outcome.REJECTED, Outcome.FAILED):

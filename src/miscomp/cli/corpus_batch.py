@@ -14,8 +14,8 @@ from miscomp.cli.talk import JsonOption, progress_bar, tell
 from miscomp.errors import UsageError
 
 if TYPE_CHECKING:
-    from miscomp.corpus.batch_files import HandOut
-    from miscomp.corpus.batches import Made, Share
+    from miscomp.corpus.batches.files import HandOut
+    from miscomp.corpus.batches.planning import Made, Share
     from miscomp.corpus.corpus import Corpus
 
 
@@ -58,8 +58,8 @@ def batch(
 
     Example: miscomp corpus batch street --files /media/lab/street
     """
-    from miscomp.corpus.batch_files import HandOut
-    from miscomp.corpus.batches import check_labelers
+    from miscomp.corpus.batches.files import HandOut
+    from miscomp.corpus.batches.planning import check_labelers
     from miscomp.corpus.corpus import open_corpus
 
     if take is not None:
@@ -78,7 +78,7 @@ def batch(
 
 def _people(corpus: Corpus) -> list[str]:
     """Who has batches already; at first those of the settings."""
-    from miscomp.corpus.batches import shares
+    from miscomp.corpus.batches.planning import shares
 
     with corpus.reading() as connection:
         known = [one.labeler for one in shares(connection)]
@@ -88,7 +88,7 @@ def _people(corpus: Corpus) -> list[str]:
 def _batch(
     corpus: Corpus, people: tuple[str, ...], wanted: HandOut | None, *, flags: tuple[bool, bool], json_lines: bool
 ) -> None:
-    from miscomp.corpus.batches import assign, make_batches, shares
+    from miscomp.corpus.batches.planning import assign, make_batches, shares
     from miscomp.corpus.manifest import write_manifest
 
     incomplete, unscreened = flags
@@ -129,7 +129,7 @@ def _print_shares(found: list[Share], *, json_lines: bool) -> None:
 
 def _write(corpus: Corpus, wanted: HandOut, known: set[str]) -> bool:
     """Whether any folder failed."""
-    from miscomp.corpus.batch_files import write_batch_files
+    from miscomp.corpus.batches.files import write_batch_files
 
     if unknown := sorted({*wanted.labelers} - known):
         raise UsageError(f"{', '.join(unknown)} has no batches; those who have: {', '.join(sorted(known)) or 'nobody'}")
@@ -147,7 +147,7 @@ def _write(corpus: Corpus, wanted: HandOut, known: set[str]) -> bool:
 
 
 def _take(corpus: Corpus, folder: Path, labeler: str, *, json_lines: bool) -> None:
-    from miscomp.corpus.batch_intake import take_batch_files
+    from miscomp.corpus.batches.intake import take_batch_files
     from miscomp.corpus.manifest import write_manifest
 
     with corpus.owned():

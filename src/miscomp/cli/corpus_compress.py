@@ -14,8 +14,8 @@ from miscomp.cli.corpus_options import CorpusArgument
 from miscomp.cli.talk import JsonOption, progress_bar, tell, tell_above
 
 if TYPE_CHECKING:
-    from miscomp.corpus.compress import CompressReport, Progress
-    from miscomp.corpus.compress_plan import CompressPlan
+    from miscomp.corpus.compress.plan import CompressPlan
+    from miscomp.corpus.compress.run import CompressReport, Progress
 
 
 def compress(
@@ -54,10 +54,10 @@ def compress(
 
     Example: miscomp corpus compress street --jobs 4
     """
-    from miscomp.corpus.compress import compress_corpus, plan_only
-    from miscomp.corpus.compress_plan import CompressOptions
+    from miscomp.corpus.compress.engines import EngineOptions, open_engine
+    from miscomp.corpus.compress.plan import CompressOptions
+    from miscomp.corpus.compress.run import compress_corpus, plan_only
     from miscomp.corpus.corpus import open_corpus
-    from miscomp.corpus.engines import EngineOptions, open_engine
 
     options = CompressOptions(every=every, unscreened=unscreened, models=tuple(model or ()), limit=limit, strict=strict)
     opened = open_corpus(corpus)

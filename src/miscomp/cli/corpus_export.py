@@ -15,7 +15,7 @@ from miscomp.cli.corpus_options import CorpusArgument
 from miscomp.cli.talk import JsonOption, progress_bar, tell
 
 if TYPE_CHECKING:
-    from miscomp.corpus.export import Exported
+    from miscomp.corpus.exports.run import Exported
 
 
 class Images(StrEnum):
@@ -71,8 +71,8 @@ def export(
     Example: miscomp corpus export street -o release --images copy
     """
     from miscomp.corpus.corpus import open_corpus
-    from miscomp.corpus.export import export_corpus
     from miscomp.corpus.exports.release import ExportOptions
+    from miscomp.corpus.exports.run import export_corpus
 
     options = ExportOptions(
         formats=tuple(format_ or ()),

@@ -15,11 +15,11 @@ from miscomp.cli.talk import JsonOption, progress_bar, tell
 
 if TYPE_CHECKING:
     from miscomp.corpus.corpus import Corpus
-    from miscomp.corpus.import_files import Taken
-    from miscomp.corpus.import_mapping import Mapping
-    from miscomp.corpus.import_plan import Plan
-    from miscomp.corpus.import_tables import Problem
-    from miscomp.corpus.importing import Planned
+    from miscomp.corpus.imports.files import Taken
+    from miscomp.corpus.imports.mapping import Mapping
+    from miscomp.corpus.imports.plan import Plan
+    from miscomp.corpus.imports.run import Planned
+    from miscomp.corpus.imports.tables import Problem
 
 _SHOWN = 50
 """Problems that are told; with --problems all are written."""
@@ -70,9 +70,9 @@ def import_(
     Example: miscomp corpus import sclic downloads/sclic --files link
     """
     from miscomp.corpus.corpus import open_corpus
-    from miscomp.corpus.import_mapping import read_mapping
-    from miscomp.corpus.import_mapping import write_mapping as write
-    from miscomp.corpus.importing import Request, apply_plan, plan_import
+    from miscomp.corpus.imports.mapping import read_mapping
+    from miscomp.corpus.imports.mapping import write_mapping as write
+    from miscomp.corpus.imports.run import Request, apply_plan, plan_import
     from miscomp.corpus.manifest import write_manifest
     from miscomp.errors import UsageError
 
@@ -106,7 +106,7 @@ def import_(
 
 
 def _take(corpus: Corpus, planned: Planned, release: Path, names: Mapping, *, link: bool) -> Taken:
-    from miscomp.corpus.importing import import_files
+    from miscomp.corpus.imports.run import import_files
 
     with progress_bar(transient=True) as bar:
         shown = bar.add_task("files", total=None)
@@ -122,7 +122,7 @@ def _take(corpus: Corpus, planned: Planned, release: Path, names: Mapping, *, li
 
 def _tell(plan: Plan, taken: Taken | None, names: Mapping) -> None:
     """What was read, what disagrees, and how it compares with what the release's authors state."""
-    from miscomp.corpus.importing import differences
+    from miscomp.corpus.imports.run import differences
 
     for table in plan.tables:
         tell(f"{table.role}: {table.path}" + (" (as miscomp writes it)" if table.own else ""))

@@ -29,9 +29,9 @@ def remove(
 
     Example: miscomp corpus remove street 01f0f60f --force
     """
+    from miscomp.corpus.checks.removal import find_pictures, remove_picture
     from miscomp.corpus.corpus import open_corpus
     from miscomp.corpus.entries import Copied
-    from miscomp.corpus.removal import find_pictures, remove_picture
     from miscomp.corpus.schema import fetch
 
     opened = open_corpus(corpus)

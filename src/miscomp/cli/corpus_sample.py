@@ -14,7 +14,7 @@ from miscomp.cli.talk import progress_bar, tell
 from miscomp.errors import UsageError
 
 if TYPE_CHECKING:
-    from miscomp.corpus.crops import Sample
+    from miscomp.corpus.samples.crops import Sample
 
 Many = list[str] | None
 
@@ -70,10 +70,10 @@ def sample(
     Example: miscomp corpus sample street -o sample --annotated --matched --rate L --count 50 --seed 1
     """
     from miscomp.corpus.corpus import open_corpus
-    from miscomp.corpus.crops import SampleOptions, make_sample
-    from miscomp.corpus.sample_pool import Filters
-    from miscomp.corpus.sample_rows import TABLE
-    from miscomp.corpus.sampling import Kind, Request
+    from miscomp.corpus.samples.crops import SampleOptions, make_sample
+    from miscomp.corpus.samples.draw import Kind, Request
+    from miscomp.corpus.samples.pool import Filters
+    from miscomp.corpus.samples.rows import TABLE
 
     around = annotated or context is not None
     _check(around=around, annotated=annotated, free=free, context=context, size=size)

@@ -17,8 +17,8 @@ from miscomp.errors import UsageError
 from miscomp.report.wording import one_line, visible
 
 if TYPE_CHECKING:
-    from miscomp.corpus.contact_sheet import SheetOptions
     from miscomp.corpus.corpus import Corpus
+    from miscomp.corpus.screening.contact_sheet import SheetOptions
 
 
 def screen(
@@ -67,7 +67,7 @@ def screen(
     elif suggest is not None:
         told = _suggest(opened, suggest, faces)
     else:
-        from miscomp.corpus.contact_sheet import SheetOptions
+        from miscomp.corpus.screening.contact_sheet import SheetOptions
 
         options = SheetOptions(every=every, suggestions=suggestions, force=force)
         told = _sheet(opened, str(screener), output, options)
@@ -102,7 +102,7 @@ def _check(asked: Sequence[str], of_sheet: Sequence[str], *, screener: str | Non
 
 
 def _report(corpus: Corpus) -> _Told:
-    from miscomp.corpus.screeners import report_record, report_text, screening_report
+    from miscomp.corpus.screening.agreement import report_record, report_text, screening_report
 
     with corpus.reading() as connection:
         found = screening_report(connection, corpus.config)
@@ -111,7 +111,7 @@ def _report(corpus: Corpus) -> _Told:
 
 def _take(corpus: Corpus, path: Path, screener: str) -> _Told:
     from miscomp.corpus.manifest import write_manifest
-    from miscomp.corpus.screening import take
+    from miscomp.corpus.screening.decisions import take
 
     with corpus.owned():
         taken = take(corpus, path, screener)
@@ -127,7 +127,7 @@ def _take(corpus: Corpus, path: Path, screener: str) -> _Told:
 
 def _suggest(corpus: Corpus, names: str, faces: str) -> _Told:
     from miscomp.corpus.manifest import write_manifest
-    from miscomp.corpus.suggest import open_suggesters, suggest
+    from miscomp.corpus.screening.suggest import open_suggesters, suggest
 
     suggesters = open_suggesters([name.strip() for name in names.split(",") if name.strip()], faces=faces)
     with corpus.owned():
@@ -140,8 +140,8 @@ def _suggest(corpus: Corpus, names: str, faces: str) -> _Told:
 
 
 def _sheet(corpus: Corpus, screener: str, folder: Path | None, options: SheetOptions) -> _Told:
-    from miscomp.corpus.contact_sheet import write_sheet
     from miscomp.corpus.manifest import write_manifest
+    from miscomp.corpus.screening.contact_sheet import write_sheet
 
     with corpus.owned():
         with _bar("drawing") as progress:

@@ -27,9 +27,9 @@ def verify(
 
     Example: miscomp corpus verify street --decode
     """
+    from miscomp.corpus.checks.repair import repair
+    from miscomp.corpus.checks.verify import Report, VerifyOptions, verify_corpus
     from miscomp.corpus.corpus import open_corpus
-    from miscomp.corpus.repair import repair
-    from miscomp.corpus.verify import Report, VerifyOptions, verify_corpus
 
     if quick and decode:
         raise UsageError("--quick and --decode contradict each other; leave one out")

@@ -1,0 +1,1 @@
+"""What labelers are given, and what they hand back as tables."""

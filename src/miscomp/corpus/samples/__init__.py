@@ -1,0 +1,1 @@
+"""Crops of a corpus by parameters, reproducible from a seed."""

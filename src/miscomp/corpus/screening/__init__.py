@@ -1,0 +1,1 @@
+"""Two people decide which pictures are worth a labeler's time."""
