@@ -25,3 +25,10 @@ def test_a_network_drive_without_locks_keeps_nobody_out(
         return
     with pytest.raises(UsageError, match="cannot hold the run"), folder.owned():
         pytest.fail("it was locked")
+
+
+def test_of_settings_in_tables_the_innermost_that_differ_are_named(tmp_path: Path) -> None:
+    folder = ResultsFolder(tmp_path)
+    folder.write_settings({"request": {"size": 128, "seed": 1, "kind": "free"}, "state": "a"})
+    with pytest.raises(UsageError, match=r"other settings \(request\.seed: 1, now 2\);"):
+        folder.check_settings({"request": {"size": 128, "seed": 2, "kind": "free"}, "state": "a"})

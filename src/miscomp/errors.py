@@ -36,7 +36,7 @@ class UnknownName(UsageError):
         names = sorted(known)
         close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
         guess = f" Did you mean {close[0]!r}?" if close else ""
-        super().__init__(f"unknown {kind} {name!r}; known: {', '.join(names)}.{guess}")
+        super().__init__(f"unknown {kind} {name!r}; known: {', '.join(names) or 'none'}.{guess}")
 
 
 class MissingExtra(UsageError):

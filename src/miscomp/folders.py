@@ -33,6 +33,10 @@ class ResultsFolder:
     path: Path
     kind: ClassVar[str] = "run"
     """What its results are called in messages; `miscomp_KIND` marks the settings as its own."""
+    elsewhere: ClassVar[str] = "choose another folder with -o"
+    """What to do where the folder will not do."""
+    writer: ClassVar[str] = ""
+    """Who else may be at work in it; empty: another of the kind."""
 
     @contextmanager
     def owned(self) -> Iterator[None]:
@@ -49,8 +53,8 @@ class ResultsFolder:
                     lock = os.open(self.path, os.O_RDONLY)
                     _lock(lock)
             except BlockingIOError as error:
-                busy = f"another {self.kind} is writing to {self.path}"
-                raise UsageError(f"{busy}; wait until it has ended, or choose another folder with -o") from error
+                busy = f"another {self.writer or self.kind} is writing to {self.path}"
+                raise UsageError(f"{busy}; wait until it has ended, or {self.elsewhere}") from error
             except OSError as error:
                 raise self.useless(error) from error
             yield
@@ -60,7 +64,7 @@ class ResultsFolder:
 
     def useless(self, error: OSError) -> UsageError:
         """What to raise where the system refuses the folder."""
-        return UsageError(f"{self.path} cannot hold the {self.kind}: {error}; choose another folder with -o")
+        return UsageError(f"{self.path} cannot hold the {self.kind}: {error}; {self.elsewhere}")
 
     def saved_settings(self) -> dict[str, Any] | None:
         """The settings of what lies here; none for a folder that holds nothing of this kind."""
@@ -80,9 +84,8 @@ class ResultsFolder:
                     "write into it"
                 )
             return
-        names = sorted(name for name in {*saved, *asked} if saved.get(name) != asked.get(name))
-        if names:
-            changed = "; ".join(f"{name}: {_short(saved.get(name))}, now {_short(asked.get(name))}" for name in names)
+        if found := _differences(saved, asked):
+            changed = "; ".join(f"{name}: {_short(was)}, now {_short(now)}" for name, was, now in found)
             article = "an" if self.kind[0] in "aeiou" else "a"
             raise UsageError(
                 f"{self.path} holds {article} {self.kind} with other settings ({changed}); choose another folder, or "
@@ -168,6 +171,18 @@ def package_version(name: str = "miscomp") -> str:
         return version(name)
     except PackageNotFoundError:
         return "unknown (not installed)"
+
+
+def _differences(saved: Mapping[str, Any], asked: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Each setting that differs, by name, with both values; of tables within tables the innermost."""
+    found: list[tuple[str, Any, Any]] = []
+    for name in sorted({*saved, *asked}):
+        was, now = saved.get(name), asked.get(name)
+        if isinstance(was, dict) and isinstance(now, dict):
+            found += [(f"{name}.{inner}", *values) for inner, *values in _differences(was, now)]
+        elif was != now:
+            found.append((name, was, now))
+    return found
 
 
 def _short(value: object) -> str:

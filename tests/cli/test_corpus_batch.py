@@ -10,9 +10,9 @@ from corpora import small_corpus
 from typer.testing import CliRunner, Result
 
 from miscomp.cli.corpus_batch import batch
-from miscomp.corpus.corpus import Corpus, reconstruction_file
+from miscomp.corpus.corpus import MANIFEST, Corpus, reconstruction_file
 from miscomp.corpus.entries import Batch, Reconstruction
-from miscomp.corpus.manifest import MANIFEST, read_manifest
+from miscomp.corpus.manifest import read_manifest
 from miscomp.corpus.schema import RECONSTRUCTION, count, fetch
 from miscomp.errors import InputError, UsageError
 

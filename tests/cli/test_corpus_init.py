@@ -10,8 +10,8 @@ from typer.testing import CliRunner, Result
 
 from miscomp.cli.corpus_init import init, status
 from miscomp.corpus.config import CONFIG, read_config
-from miscomp.corpus.corpus import DATABASE
-from miscomp.corpus.manifest import MANIFEST, read_manifest
+from miscomp.corpus.corpus import DATABASE, MANIFEST
+from miscomp.corpus.manifest import read_manifest
 from miscomp.corpus.profiles import PROFILES
 from miscomp.errors import InputError, UnknownName, UsageError
 

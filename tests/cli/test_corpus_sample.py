@@ -11,8 +11,7 @@ from corpora import small_corpus
 from typer.testing import CliRunner, Result
 
 from miscomp.cli.corpus_sample import sample
-from miscomp.corpus.corpus import reconstruction_file
-from miscomp.corpus.manifest import MANIFEST
+from miscomp.corpus.corpus import MANIFEST, reconstruction_file
 from miscomp.errors import UsageError
 
 

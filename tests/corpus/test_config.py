@@ -99,6 +99,7 @@ def test_models_halves_and_long_lists_come_back(tmp_path: Path) -> None:
         ('halves = [["C1"]]', r"halves name C1, no model has such a codec; known: \[\]"),
         ("halves = [[]]", "halves.0: "),
         ("seed = 1\nseed = 2", "cannot be read as settings of a corpus: Cannot overwrite a value"),
+        ("seed = " + "[" * 100_000, "cannot be read as settings of a corpus: "),
         ("seed =", "cannot be read as settings of a corpus: Invalid value"),
     ],
 )

@@ -13,6 +13,7 @@ from sqlalchemy import update
 from miscomp.corpus.config import CONFIG, read_config
 from miscomp.corpus.corpus import (
     DATABASE,
+    MANIFEST,
     URL_VARIABLE,
     create_corpus,
     database_url,
@@ -24,6 +25,7 @@ from miscomp.corpus.corpus import (
     stream_file,
 )
 from miscomp.corpus.entries import Meta, SourceImage
+from miscomp.corpus.manifest import write_manifest
 from miscomp.corpus.migrations import SCHEMA
 from miscomp.corpus.schema import META, add, count
 from miscomp.errors import InputError, MissingExtra, UsageError
@@ -140,7 +142,7 @@ def test_only_one_process_changes_a_corpus_and_others_may_read(tmp_path: Path) -
     holder.start()
     try:
         assert ready.wait(30)
-        with pytest.raises(UsageError, match="another corpus is writing to"), corpus.owned():
+        with pytest.raises(UsageError, match="another command is writing to"), corpus.owned():
             pass
         with corpus.reading() as connection:
             assert count(connection, SourceImage) == 3
@@ -162,6 +164,24 @@ def test_a_reader_sees_one_state_while_another_writes(tmp_path: Path) -> None:
         assert count(reader, Meta) == before + 1
 
 
+def test_a_corpus_on_a_read_only_disk_can_be_read_and_not_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = small_corpus(tmp_path / "a corpus?")
+    journal = corpus.folder / f"{DATABASE}-wal"
+    with monkeypatch.context() as patch:
+        patch.setattr("os.access", lambda *_: False)
+        if journal.is_file() and journal.stat().st_size:
+            with pytest.raises(InputError, match="is not merged; open a copy"):
+                open_corpus(corpus.folder)
+        corpus.engine.dispose()  # the last connection merges the journal
+        read_only = open_corpus(corpus.folder)
+    with read_only.reading() as connection:
+        assert count(connection, SourceImage) == 3
+    with pytest.raises(InputError, match="readonly"), read_only.writing() as connection:
+        add(connection, [Meta(name="a", value="b")])
+
+
 def test_names_in_rows_that_lead_out_of_the_folder_are_refused(tmp_path: Path) -> None:
     corpus = create_corpus(tmp_path / "corpus", small_config())
     assert corpus.file("streams/01L/ab/x.jpg") == corpus.folder / "streams/01L/ab/x.jpg"
@@ -180,6 +200,48 @@ def test_the_environment_names_a_database_above_the_settings(tmp_path: Path, mon
     assert not list(tmp_path.glob(f"*/{DATABASE}"))
 
 
+def test_an_sqlite_file_is_the_same_one_wherever_a_command_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = create_corpus(tmp_path / "corpus", small_config(database={"url": "sqlite:///labels.sqlite"}))
+    with made.reading() as connection:
+        name = meta(connection, "corpus")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with open_corpus(tmp_path / "corpus").reading() as connection:
+        assert meta(connection, "corpus") == name
+    assert list(tmp_path.rglob("*.sqlite")) == [tmp_path / "corpus" / "labels.sqlite"]
+
+
+def test_a_folder_is_not_opened_with_another_corpus_database_or_an_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the variable still names another corpus' database, or the file was lost."""
+    for name in ("one", "two"):
+        made = create_corpus(tmp_path / name, small_config())
+        write_manifest(made)
+        made.engine.dispose()
+    monkeypatch.setenv(URL_VARIABLE, f"sqlite:///{tmp_path / 'one' / DATABASE}")
+    open_corpus(tmp_path / "one").engine.dispose()
+    with pytest.raises(InputError, match=r"is of the corpus .* delete manifest\.json"):
+        open_corpus(tmp_path / "two")
+    monkeypatch.delenv(URL_VARIABLE)
+    open_corpus(tmp_path / "two").engine.dispose()
+    for path in (tmp_path / "two").glob(f"{DATABASE}*"):
+        path.unlink()
+    with pytest.raises(InputError, match="is empty"):
+        open_corpus(tmp_path / "two")
+    (tmp_path / "two" / MANIFEST).unlink()
+    with open_corpus(tmp_path / "two").reading() as connection:
+        assert count(connection, SourceImage) == 0
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "sqlite:///file:x?mode=memory&uri=true"])
+def test_a_database_in_memory_is_refused(url: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no database that stays"):
+        create_corpus(tmp_path / "corpus", small_config(database={"url": url}))
+
+
 def test_a_database_that_holds_a_corpus_already_is_not_given_to_a_second_folder(tmp_path: Path) -> None:
     config = small_config(database={"url": f"sqlite:///{tmp_path / 'shared.sqlite'}"})
     create_corpus(tmp_path / "one", config)
@@ -190,7 +252,8 @@ def test_a_database_that_holds_a_corpus_already_is_not_given_to_a_second_folder(
 
 
 @pytest.mark.parametrize(
-    "url", ["nonsense", "://", "postgresql+nodriver://a:secret@b/c", "mysql+pymysql://a:secret@b/c"]
+    "url",
+    ["nonsense", "://", "postgresql+nodriver://a:secret@b/c", "mysql+pymysql://a:secret@b/c", "mysql://a:secret@b/c"],
 )
 def test_a_url_that_cannot_be_used_is_refused_without_its_password(url: str, tmp_path: Path) -> None:
     with pytest.raises((UsageError, MissingExtra)) as caught:

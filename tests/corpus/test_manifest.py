@@ -16,11 +16,11 @@ from planned import decision, image_row, planned_corpus, reconstruction_row, sha
 from miscomp.corpus import manifest as manifests
 from miscomp.corpus.batches.planning import assign, make_batches, shares
 from miscomp.corpus.config import Config
-from miscomp.corpus.corpus import Corpus, create_corpus, meta
+from miscomp.corpus.corpus import MANIFEST, Corpus, create_corpus, meta
 from miscomp.corpus.entries import Environment, FailedTask, LabelEvent, MultiFlag, Reconstruction, Rejected, SourceImage
 from miscomp.corpus.inventory import spread
 from miscomp.corpus.labels import current_labels, multi_pairs
-from miscomp.corpus.manifest import MANIFEST, manifest_of, read_manifest, summary, write_manifest
+from miscomp.corpus.manifest import manifest_of, read_manifest, summary, write_manifest
 from miscomp.corpus.manifest_form import Manifest
 from miscomp.corpus.profiles import PROFILES
 from miscomp.corpus.schema import IMAGE, RECONSTRUCTION, add, count, fetch

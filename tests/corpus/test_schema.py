@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from miscomp.corpus.corpus import Corpus, create_corpus, open_corpus
 from miscomp.corpus.entries import Decision, LabelEvent, Meta, ModelEntry, Seen, SourceImage
+from miscomp.corpus.labels import current_labels
 from miscomp.corpus.migrations import SCHEMA, STEPS
 from miscomp.corpus.schema import IMAGE, LABEL_EVENT, META, METADATA, add, count, fetch, put, table_of, within
 from miscomp.errors import InputError
@@ -144,3 +145,34 @@ def test_an_older_database_takes_every_step_once_and_a_failed_step_leaves_it_as_
     with opened.reading() as connection:
         found = {one.name: one.value for one in fetch(connection, Meta)}
     assert (found["schema"], found["stepped"], len(taken)) == (str(SCHEMA), "yes", 2)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [("width", "'abc'", "'abc' there, which is no whole number"), ("source", "x'ff00'", "which is no text")],
+)
+def test_a_value_of_another_type_written_by_hand_is_named(
+    column: str, value: str, message: str, tmp_path: Path
+) -> None:
+    # SQLite keeps values of any type in any column.
+    corpus = small_corpus(tmp_path / "corpus")
+    with corpus.writing() as connection:
+        connection.exec_driver_sql(f"update image set {column} = {value}")
+    with (
+        pytest.raises(InputError, match=rf"^image\.{column}: the database holds .*{message}"),
+        corpus.reading() as reader,
+    ):
+        fetch(reader, SourceImage)
+
+
+def test_a_box_is_changed_by_one_of_two_who_saw_the_same_state(corpus: Corpus) -> None:
+    first = label("a" * 40, "01L", BOXES[0], "ann")
+    changes = [replace(first, uuid=name, action="change", replaces=first.uuid, note=name) for name in ("one", "two")]
+    with corpus.writing() as connection:
+        add(connection, [first, replace(first, uuid="another", x=0), changes[0]])
+    with pytest.raises(IntegrityError), corpus.writing() as connection:
+        add(connection, [changes[1]])
+    with corpus.writing() as connection:
+        add(connection, [replace(changes[1], replaces="one")])
+    with corpus.reading() as connection:
+        assert [one.uuid for one in current_labels(connection)] == ["another", "two"]

@@ -120,6 +120,8 @@ def _print(results: Sequence[Result], *, json_lines: bool) -> None:
         return
     for outcome in Outcome:
         chosen = [one for one in results if one.outcome == outcome]
+        if outcome == Outcome.RESTORED and not chosen:
+            continue
         kinds = sorted(Counter(one.kind for one in chosen if outcome == Outcome.REJECTED).items())
         listed = f" ({', '.join(f'{kind} {number}' for kind, number in kinds)})" if kinds else ""
         typer.echo(f"{outcome.value}: {len(chosen)}{listed}")

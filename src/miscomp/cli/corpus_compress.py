@@ -83,6 +83,8 @@ def tell_plan(plan: CompressPlan) -> None:
         tell(f"stand-in: {model.model} ({model.spec}): {model.stand_in}")
     for warning in plan.warnings:
         tell(f"warning: {warning}")
+    if plan.nobody_screened and plan.tasks:
+        tell("nobody has screened the pictures yet: all of them are taken")
     if plan.pending:
         tell(f"left out: {plan.pending} pictures wait for a screener (--unscreened takes them along)")
 

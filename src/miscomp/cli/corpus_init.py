@@ -58,4 +58,4 @@ def status(corpus: CorpusArgument, json_lines: JsonOption = False) -> None:
     width = max(map(len, found))
     for name, value in found.items():
         text = "; ".join(f"{key} {one}" for key, one in value.items()) if isinstance(value, dict) else value
-        typer.echo(f"{name:{width}}  {text}")
+        typer.echo(f"{name:{width}}  {'-' if text == '' else text}")

@@ -140,7 +140,9 @@ def _suggest(corpus: Corpus, names: str, faces: str) -> _Told:
 
 
 def _sheet(corpus: Corpus, screener: str, folder: Path | None, options: SheetOptions) -> _Told:
+    from miscomp.corpus.entries import SourceImage
     from miscomp.corpus.manifest import write_manifest
+    from miscomp.corpus.schema import count
     from miscomp.corpus.screening.contact_sheet import write_sheet
 
     with corpus.owned():
@@ -149,6 +151,9 @@ def _sheet(corpus: Corpus, screener: str, folder: Path | None, options: SheetOpt
         write_manifest(corpus)
     record = {"pictures": sheet.pictures, "page": str(sheet.page), "table": str(sheet.table)}
     if not sheet.pictures and not sheet.failures:
+        with corpus.reading() as connection:
+            if not count(connection, SourceImage):
+                tell("the corpus has no pictures yet; add some with miscomp corpus add")
         return _Told(text=f"{screener} has nothing left to decide on", record={"pictures": 0})
     tell(f"{sheet.pictures} pictures for {screener}: look at the page, fill in the table, then give it to --take")
     return _Told(

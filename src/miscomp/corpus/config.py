@@ -196,7 +196,7 @@ def read_config(path: Path) -> Config:
     """Read a `corpus.toml`. Raises `InputError` that names every key that is wrong."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise InputError(path, f"cannot be read as settings of a corpus: {error}") from error
     try:
         return Config.model_validate(content)
@@ -212,7 +212,7 @@ def explain(error: ValidationError) -> str:
         # A database's settings may hold a password.
         hidden = isinstance(one["input"], dict | BaseModel) or one["loc"][:1] == ("database",)
         given = "" if hidden else f" (found {one['input']!r})"
-        found.append(f"{where}: {one['msg']}{given}")
+        found.append(f"{where}: {one['msg'].removeprefix('Value error, ')}{given}")
     return "; ".join(found)
 
 

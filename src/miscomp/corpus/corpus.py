@@ -12,11 +12,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.engine import URL, make_url
@@ -31,7 +33,9 @@ from miscomp.errors import InputError, MiscompError, MissingExtra, UsageError
 from miscomp.folders import ResultsFolder, package_version, write_text
 
 DATABASE = "corpus.sqlite"
+MANIFEST = "manifest.json"
 URL_VARIABLE = "MISCOMP_CORPUS_DATABASE"
+_READ_ONLY = {"mode": "ro", "immutable": "1", "uri": "true"}
 _WRITERS = 0x6D697363
 """The lock that writers to a database on a server take, `misc`."""
 ORIGINALS, STREAMS, RECONSTRUCTIONS, INCOMING = "originals", "streams", "reconstructions", "incoming"
@@ -40,6 +44,8 @@ ORIGINALS, STREAMS, RECONSTRUCTIONS, INCOMING = "originals", "streams", "reconst
 @dataclass(frozen=True, slots=True)
 class _Folder(ResultsFolder):
     kind: ClassVar[str] = "corpus"
+    elsewhere: ClassVar[str] = "name another folder"
+    writer: ClassVar[str] = "command"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +124,8 @@ def create_corpus(folder: Path, config: Config) -> Corpus:
 def open_corpus(folder: Path, *, config: Config | None = None) -> Corpus:
     """Open a corpus, and make its tables where there are none yet; an older database is brought up to date.
 
-    Raises `InputError` for a folder that is none, for settings that are wrong and for a newer database.
+    Raises `InputError` for a folder that is none, for settings that are wrong, for a newer database, and for one that
+    is lost or of another corpus than the folder's manifest.
     """
     if config is None:
         if not (folder / CONFIG).is_file():
@@ -129,11 +136,14 @@ def open_corpus(folder: Path, *, config: Config | None = None) -> Corpus:
 
 def _open(folder: Path, config: Config, *, fresh: bool = False) -> Corpus:
     corpus = Corpus(folder, config, _engine(folder, config))
-    with corpus.writing() as connection:
+    # A corpus on a read-only disk is read as it is.
+    with corpus.reading() if corpus.engine.url.query else corpus.writing() as connection:
         there = inspect(connection).has_table("meta")
         if fresh and there:
             # Two folders with one database would count each other's pictures.
             raise UsageError(f"the database {shown(corpus.engine.url)} holds a corpus already; make another for this")
+        if not fresh:
+            _need_same_corpus(corpus, meta(connection, "corpus") if there else "")
         if not there:
             create(connection)
             add(connection, [Meta(name="schema", value=str(SCHEMA)), Meta(name="corpus", value=new_uuid())])
@@ -142,35 +152,75 @@ def _open(folder: Path, config: Config, *, fresh: bool = False) -> Corpus:
     return corpus
 
 
+def _need_same_corpus(corpus: Corpus, found: str) -> None:
+    """Raise `InputError` where the database is not the one of the folder's pictures, as its manifest says.
+
+    A variable that still names another corpus' database would mix the two, and an empty one in place of a lost one
+    would make every picture a stray.
+    """
+    try:
+        with (corpus.folder / MANIFEST).open(encoding="utf-8") as file:
+            head = file.read(4096)
+    except (OSError, UnicodeDecodeError):
+        return
+    known = re.search(r'"corpus": "([0-9a-f-]{36})"', head)
+    if known and known[1] != found:
+        what = f"is of the corpus {found}" if found else "is empty"
+        raise InputError(
+            corpus.folder,
+            f"the database {shown(corpus.engine.url)} {what}, {MANIFEST} is of {known[1]}; correct {URL_VARIABLE} or "
+            f"the URL in {CONFIG}, or restore the database from a copy (to begin anew with it, delete {MANIFEST})",
+        )
+
+
 def meta(connection: Connection, name: str) -> str:
-    """A value that the database knows of itself: `schema`, `corpus`, `secret`, `made_by`."""
-    return next(row.value for row in fetch(connection, Meta) if row.name == name)
+    """A value that the database knows of itself: `schema`, `corpus`, `secret`, `made_by`. Or an `InputError`."""
+    for row in fetch(connection, Meta):
+        if row.name == name:
+            return row.value
+    raise InputError(
+        "the database", f"is not one of a corpus: it has no {name}; name another, or restore it from a copy"
+    )
 
 
 def database_url(folder: Path, config: Config) -> URL:
-    """Where the tables are. Raises `UsageError` for a URL that is none, without showing its password."""
+    """Where the tables are; an SQLite file is named from the corpus' folder on, wherever a command is given.
+
+    Raises `UsageError` for a URL that is none, without showing its password, and for a database that is in memory.
+    """
     text = os.environ.get(URL_VARIABLE, "") or config.database.url
     if not text:
         return URL.create("sqlite+pysqlite", database=str((folder / DATABASE).resolve()))
     try:
-        return make_url(text)
+        url = make_url(text)
     except ArgumentError as error:
         raise UsageError(
             f"the database's URL in {CONFIG} or {URL_VARIABLE} cannot be read; write it as in "
             "postgresql+psycopg://user@host/name, or leave it empty for SQLite"
         ) from error
+    if url.get_backend_name() != "sqlite":
+        return url
+    if not url.database or url.database.startswith((":", "file:")):
+        raise UsageError(
+            f"{shown(url)} is no database that stays; name a file as in sqlite:///labels.sqlite, or leave the URL empty"
+        )
+    return url.set(database=str((folder / url.database).resolve()))
 
 
 def _engine(folder: Path, config: Config) -> Engine:
     url = database_url(folder, config)
     if url.get_backend_name() == "sqlite":
-        path = (
-            url.database if os.environ.get(URL_VARIABLE) or config.database.url else str((folder / DATABASE).resolve())
-        )
-        engine = create_engine(URL.create("sqlite+pysqlite", database=path), connect_args={"timeout": 60})
+        place = URL.create("sqlite+pysqlite", database=url.database)
+        if url.database and _is_read_only(Path(url.database)):
+            engine = create_engine(place.set(database=f"file:{quote(url.database)}", query=_READ_ONLY))
+            event.listen(engine, "begin", _begin_sqlite)
+            return engine
+        engine = create_engine(place, connect_args={"timeout": 60})
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
+    if url.get_backend_name() != "postgresql":
+        raise UsageError(f"{shown(url)} is neither SQLite nor PostgreSQL")
     try:
         # Nobody closes a corpus: connections are closed after each use, and none is left over from before a fork.
         engine = create_engine(url, poolclass=NullPool)
@@ -178,10 +228,21 @@ def _engine(folder: Path, config: Config) -> Engine:
         raise MissingExtra(str(error.name), "postgres", "a database on a server") from error
     except SQLAlchemyError as error:
         raise UsageError(f"{shown(url)} cannot be used: {error}") from error
-    if engine.dialect.name != "postgresql":
-        raise UsageError(f"{shown(url)} is neither SQLite nor PostgreSQL")
     event.listen(engine, "begin", _begin_postgresql)
     return engine
+
+
+def _is_read_only(path: Path) -> bool:
+    """Whether a database lies where nothing can be written: on such a disk SQLite's journal cannot be opened.
+
+    Raises `InputError` where that journal holds what is not in the database yet.
+    """
+    if not path.is_file() or os.access(path.parent, os.W_OK):
+        return False
+    journal = path.with_name(f"{path.name}-wal")
+    if journal.is_file() and journal.stat().st_size:
+        raise InputError(path, f"lies in a read-only folder, and {journal.name} is not merged; open a copy of both")
+    return True
 
 
 def shown(url: URL) -> str:
@@ -193,7 +254,7 @@ def shown(url: URL) -> str:
 def _prepare_sqlite(connection: Any, _: Any) -> None:
     connection.isolation_level = None  # transactions begin where `_begin_sqlite` says, not where the driver guesses
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

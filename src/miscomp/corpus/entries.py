@@ -246,7 +246,7 @@ class LabelEvent:
     uuid: str
     action: str
     replaces: str = ""
-    """The event that this one supersedes."""
+    """The event that this one supersedes; an event has one successor at most, the database sees to that."""
     id: str
     filename: str
     image_sha1: str

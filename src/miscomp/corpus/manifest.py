@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from miscomp.corpus.config import Config, explain
-from miscomp.corpus.corpus import Corpus
+from miscomp.corpus.corpus import MANIFEST, Corpus
 from miscomp.corpus.entries import LabelEvent
 from miscomp.corpus.inventory import take_inventory
 from miscomp.corpus.manifest_form import FORM, Manifest
@@ -18,7 +18,6 @@ from miscomp.corpus.schema import count
 from miscomp.errors import InputError
 from miscomp.folders import write_text
 
-MANIFEST = "manifest.json"
 MAX_BYTES = 64 * 1024 * 1024
 """Larger files are no manifests."""
 _ANEW = "any command that changes the corpus writes it anew"

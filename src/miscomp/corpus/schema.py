@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import types
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
@@ -61,6 +61,8 @@ _TYPES: dict[type, TypeEngine[Any]] = {
     bool: Boolean(),
 }
 
+_WORDS: dict[type, str] = {str: "text", int: "whole number", float: "number", bool: "0 or 1"}
+
 R = TypeVar("R")
 
 
@@ -71,6 +73,8 @@ class _Kind:
     table: Table
     key: tuple[str, ...]
     """What rows are ordered by: the key, or `number`."""
+    kinds: Mapping[str, tuple[type, ...]]
+    """Of which types the values of each column are."""
 
 
 _KINDS: dict[type[Any], _Kind] = {}
@@ -79,6 +83,7 @@ _KINDS: dict[type[Any], _Kind] = {}
 def _make(name: str, record: type[Any], *key: str, index: tuple[str, ...] = ()) -> Table:
     hints = typing.get_type_hints(record)
     columns: list[Any] = []
+    kinds: dict[str, tuple[type, ...]] = {}
     if not key:
         # Only this type numbers itself in SQLite.
         columns.append(Column("number", Integer, primary_key=True, autoincrement=True))
@@ -87,13 +92,15 @@ def _make(name: str, record: type[Any], *key: str, index: tuple[str, ...] = ()) 
         optional = isinstance(hint, types.UnionType)
         plain = next(part for part in hint.__args__ if part is not type(None)) if optional else hint
         unique = not key and field.name == "uuid"
+        # A whole number is stored where a share is 0 or 1.
+        kinds[field.name] = (plain, *((int,) if plain is float else ()), *((type(None),) if optional else ()))
         columns.append(
             Column(field.name, _TYPES[plain], primary_key=field.name in key, nullable=optional, unique=unique)
         )
     table = Table(name, METADATA, *columns)
     if index:
         Index(f"{name}_by_{'_'.join(index)}", *(table.c[column] for column in index))
-    _KINDS[record] = _Kind(table, key or ("number",))
+    _KINDS[record] = _Kind(table, key or ("number",), kinds)
     return table
 
 
@@ -110,6 +117,9 @@ BATCH = _make("batch", Batch, "batch")
 ITEM = _make("batch_item", BatchItem, "batch", "position", index=("image_sha1", "model"))
 ASSIGNMENT = _make("assignment", Assignment, "batch", "labeler")
 LABEL_EVENT = _make("label_event", LabelEvent, index=("image_sha1", "model"))
+_ONCE = LABEL_EVENT.c.replaces != ""
+# Two who change the same box at once would else leave two of it standing: the second is an `IntegrityError`.
+Index("label_event_replaced_once", LABEL_EVENT.c.replaces, unique=True, sqlite_where=_ONCE, postgresql_where=_ONCE)
 MULTI_FLAG = _make("multi_flag", MultiFlag, index=("image_sha1", "model"))
 SEEN = _make("seen", Seen, "image_sha1", "model", "labeler", "batch")
 COPIED = _make("copied", Copied)
@@ -172,7 +182,21 @@ def fetch(connection: Connection, record: type[R], *conditions: ColumnElement[bo
     names = [field.name for field in fields(record)]  # type: ignore[arg-type]
     asked = select(*(kind.table.c[name] for name in names)).where(*conditions)
     found = connection.execute(asked.order_by(*(kind.table.c[name] for name in kind.key)))
-    return [record(**dict(zip(names, row, strict=True))) for row in found]
+    rows = [dict(zip(names, row, strict=True)) for row in found]
+    for row in rows:
+        _check_kinds(kind, row)
+    return [record(**row) for row in rows]
+
+
+def _check_kinds(kind: _Kind, row: Mapping[str, Any]) -> None:
+    """Raise `InputError` for a value of another type than its column's: SQLite keeps whatever was written by hand."""
+    for name, allowed in kind.kinds.items():
+        if type(row[name]) not in allowed:
+            raise InputError(
+                f"{kind.table.name}.{name}",
+                f"the database holds {str(row[name])[:80]!r} there, which is no {_WORDS[allowed[0]]}; correct it, or "
+                "restore the database from a copy",
+            )
 
 
 def count(connection: Connection, record: type[Any], *conditions: ColumnElement[bool]) -> int:

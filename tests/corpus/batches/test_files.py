@@ -10,13 +10,14 @@ from typing import NamedTuple
 import pytest
 from corpora import picture, png, small_corpus
 from PIL import Image
+from sqlalchemy import select, update
 
 from miscomp.corpus.batches import files as batch_files
 from miscomp.corpus.batches.files import HandedOut, HandOut, write_batch_files
 from miscomp.corpus.batches.planning import assign, make_batches
 from miscomp.corpus.corpus import Corpus, meta, reconstruction_file
 from miscomp.corpus.entries import BatchItem, Copied, Reconstruction
-from miscomp.corpus.schema import IMAGE, RECONSTRUCTION, fetch
+from miscomp.corpus.schema import IMAGE, METADATA, RECONSTRUCTION, fetch
 from miscomp.errors import UsageError
 
 BATCHES = {"batch_size": 5, "agreement_batches": 1}
@@ -159,6 +160,21 @@ def test_a_damaged_or_missing_file_fails_its_batch_alone(tmp_path: Path) -> None
     assert any("is not the file that the database knows" in one for one in result.problems)
     assert {one.batch for one in items(corpus)} - {first.batch, second.batch} == {batch for _, batch in result.written}
     assert not list(folder.glob(f"*/{first.batch}*"))
+
+
+@pytest.mark.parametrize(("table", "column"), [("assignment", "labeler"), ("batch_item", "alias")])
+def test_a_name_that_leads_out_of_the_folder_is_refused(table: str, column: str, tmp_path: Path) -> None:
+    corpus, folder = batched(tmp_path / "corpus"), tmp_path / "deep" / "lab"
+    chosen = METADATA.tables[table]
+    with corpus.writing() as connection:
+        batch = connection.execute(select(chosen.c.batch).limit(1)).scalar_one()
+        value = connection.execute(select(chosen.c[column]).where(chosen.c.batch == batch)).scalars().first()
+        where = (chosen.c.batch == batch) & (chosen.c[column] == value)
+        connection.execute(update(chosen).where(where).values({column: "../../out"}))
+    result = write(corpus, folder)
+    assert result.written and any("names '../../out' in a batch" in one for one in result.problems)
+    assert {one.name for one in tmp_path.iterdir()} == {"corpus", "deep"}
+    assert [one.name for one in (tmp_path / "deep").iterdir()] == ["lab"]
 
 
 def test_removed_pictures_are_left_out_and_the_others_keep_their_numbers(tmp_path: Path) -> None:

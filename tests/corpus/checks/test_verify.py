@@ -266,6 +266,42 @@ def test_a_pair_that_nobody_was_given_is_left_to_be_made_anew(corpus: Corpus) ->
     assert look(corpus).faults == ()
 
 
+@pytest.mark.parametrize("spec", ["hific@file:nowhere.pth", ""])
+def test_a_pair_that_cannot_be_tried_here_keeps_what_is_left_of_it(corpus: Corpus, spec: str) -> None:
+    """The weights are not on this machine, or the pair was imported: no other run could make it again."""
+    row = unlabelled(corpus)
+    _change(MODEL, spec=spec)(corpus)
+    corpus.file(row.file).unlink()
+    write_manifest(corpus)
+    (fault,) = [one for one in repair(corpus, look(corpus).faults) if one.kind == Kind.MISSING]
+    assert not fault.mended and fault.outcome.startswith("not mended: ")
+    assert corpus.file(row.stream_file).is_file()
+    with corpus.reading() as connection:
+        assert row in fetch(connection, Reconstruction)
+
+
+def test_a_lost_folder_of_streams_comes_back(corpus: Corpus) -> None:
+    row = recoded(corpus, first(corpus, "02L"))
+    before = corpus.file(row.stream_file).read_bytes()
+    shutil.rmtree(corpus.file(row.stream_file).parent)
+    faults = [one for one in look(corpus).faults if one.where == row.stream_file]
+    assert all(one.mended for one in repair(corpus, faults))
+    assert corpus.file(row.stream_file).read_bytes() == before
+
+
+def test_files_whose_row_is_to_follow_stay_in_their_place(corpus: Corpus) -> None:
+    """A run that was killed between moving files and writing rows leaves `result.json` in `incoming/`."""
+    row = unlabelled(corpus)
+    with corpus.writing() as connection:
+        connection.execute(delete(RECONSTRUCTION).where(RECONSTRUCTION.c.stream_file == row.stream_file))
+    _write(corpus, f"incoming/02H-{row.image_sha1}/result.json", b"{}")
+    write_manifest(corpus)
+    report = look(corpus)
+    assert kinds(report) == ["unfinished"]
+    repair(corpus, report.faults)
+    assert corpus.file(row.stream_file).is_file() and corpus.file(row.file).is_file()
+
+
 def test_strays_are_kept_aside_and_leavings_removed(corpus: Corpus) -> None:
     for _ in range(2):
         _write(corpus, "originals/aa/notes.txt", b"text")

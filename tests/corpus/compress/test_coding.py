@@ -179,6 +179,7 @@ def test_what_is_placed_can_be_read_again_and_its_twin_changes_nothing(tmp_path:
     ("old", "new", "complaint"),
     [
         ('"psnr": ', '"psnr": NaN, "x": ', "psnr is no number"),
+        ('"version": "', '"version": "\\u0000', "version holds a NUL"),
         ('"miscomp_result": 1', '"miscomp_result": 2', "form 2"),
         ('"suffix": ".jpg"', '"suffix": "/../x"', "suffix"),
         ('"model": "M"', '"model": "N"', "not into this folder"),

@@ -293,6 +293,10 @@ def test_what_was_whole_is_taken_in_and_what_does_not_fit_is_set_aside(tmp_path:
     (incoming / f"01L-{'1' * 40}").mkdir()
     (incoming / f"09X-{removed.image_sha1}").mkdir()
     (incoming / f"09X-{removed.image_sha1}" / "reconstruction.png").write_bytes(b"a face")
+    lying = replace(other, image_sha1=cut.image_sha1, model=other.model)
+    place(incoming, lying, corpus_worker.coded(lying, cut.source.read_bytes()))
+    stated = json.loads((incoming / lying.key / RESULT).read_text())
+    (incoming / lying.key / RESULT).write_text(json.dumps({**stated, "stream_bytes": 1}))
     assert task.image_sha1 == damaged.image_sha1 == cut.image_sha1 != removed.image_sha1
     with corpus.writing() as connection:
         connection.execute(IMAGE.update().where(IMAGE.c.image_sha1 == removed.image_sha1).values(removed="today"))
@@ -301,8 +305,12 @@ def test_what_was_whole_is_taken_in_and_what_does_not_fit_is_set_aside(tmp_path:
     assert report.recovered == 1 and not report.complete
     assert task.key not in attempts(script)[before:] and {damaged.key, cut.key} <= set(attempts(script)[before:])
     why = " ".join(report.set_aside)
-    assert len(report.set_aside) == 4 and "no such picture" in why and "reconstruction.png is damaged" in why
-    assert {one.name for one in (incoming / SET_ASIDE).iterdir()} == {damaged.key, cut.key, other.key, "stray.txt"}
+    assert len(report.set_aside) == 5 and "no such picture" in why and "reconstruction.png is damaged" in why
+    assert "has not the 1 bytes that it states" in why
+    assert {one.name for one in (incoming / SET_ASIDE).iterdir()} == {
+        *(one.key for one in (damaged, cut, other, lying)),
+        "stray.txt",
+    }
     assert [one.name for one in incoming.iterdir()] == [SET_ASIDE]
     assert not [name for name in files(corpus) if removed.image_sha1 in name and removed.model in name]
     assert run(corpus).complete
@@ -401,7 +409,7 @@ def test_models_that_cannot_be_run_are_left_out_or_stop_the_work_before_it_begin
 
 def test_only_one_driver_at_a_time(tmp_path: Path, script: Path) -> None:
     corpus = corpus_of(tmp_path / "corpus")
-    with corpus.owned(), pytest.raises(UsageError, match="another corpus"):
+    with corpus.owned(), pytest.raises(UsageError, match="another command"):
         run(corpus)
 
 

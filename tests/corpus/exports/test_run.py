@@ -122,6 +122,16 @@ def test_a_stopped_export_goes_on_and_is_not_taken_for_whole(corpus: Corpus, tmp
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
+def test_a_picture_that_was_damaged_in_the_folder_is_put_there_again(corpus: Corpus, tmp_path: Path) -> None:
+    options = ExportOptions(formats=("tables",), images="copy")
+    export_corpus(corpus, tmp_path / "out", options)
+    path = next((tmp_path / "out" / "images").rglob("*.png"))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20] + bytes(20))
+    assert export_corpus(corpus, tmp_path / "out", options).whole
+    assert path.read_bytes() == whole
+
+
 def test_what_people_filled_in_is_kept_and_its_sum_renewed_but_tables_are_not(corpus: Corpus, tmp_path: Path) -> None:
     out = tmp_path / "out"
     export(corpus, out)

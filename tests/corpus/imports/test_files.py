@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -245,6 +246,22 @@ def test_verify_has_nothing_to_say_of_an_import_with_or_without_files(
 
     assert [str(one) for one in report.faults] == []
     assert report.files == (21 if files else 0)
+
+
+@pytest.mark.parametrize("written", [lambda bpp: f"{bpp:.2f}", lambda bpp: ""])
+def test_a_rate_that_the_release_rounds_or_leaves_out_is_no_fault(
+    corpus: Corpus, release: Release, written: Callable[[float], str]
+) -> None:
+    for row in release.images:
+        row[5] = written(float(row[5]))
+    release.write()
+    assert not [one for one in take(corpus, release.folder).notes if "bpp" in one]
+    write_manifest(corpus)
+
+    assert [str(one) for one in verify_corpus(corpus, VerifyOptions(decode=True, threads=1)).faults] == []
+    for one in made(corpus):
+        if one.stream_bytes:
+            assert one.bpp == pytest.approx(8 * one.stream_bytes / (WIDTH * HEIGHT), rel=0.01)
 
 
 def test_a_picture_that_was_removed_before_it_was_published_stays_removed(

@@ -114,6 +114,20 @@ def test_adding_again_changes_nothing(corpus: Corpus, photos: Path) -> None:
     assert {one.name: one.outcome for one in again} == expected
 
 
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_file_that_the_corpus_lost_is_put_back(corpus: Corpus, photos: Path, dry_run: bool) -> None:
+    sha1 = next(one.image_sha1 for one in take(corpus, photos) if one.name == "a.png")
+    before, content = rows(corpus), corpus.original(sha1).read_bytes()
+    corpus.original(sha1).unlink()
+    found = list(add_pictures(corpus, find_pictures([photos], corpus.folder).files, ABOUT, dry_run=dry_run))
+    assert by_name(found)["a.png"] == ("put back", "") and by_name(found)["c.tif"] == ("already there", "")
+    assert rows(corpus) == before
+    assert corpus.original(sha1).exists() is not dry_run
+    if not dry_run:
+        assert corpus.original(sha1).read_bytes() == content
+        assert by_name(take(corpus, photos))["a.png"] == ("already there", "")
+
+
 def test_what_is_there_keeps_its_licence_and_says_so(corpus: Corpus, photos: Path) -> None:
     take(corpus, photos / "a.png")
     (result,) = take(corpus, photos / "a.png", about=replace(ABOUT, licence="MIT", split=""))

@@ -91,6 +91,16 @@ def test_perfect_agreement_is_1_without_an_interval_and_opposites_are_below_0() 
     assert agreement("ann", "bob", [(IN, OUT), (OUT, IN)] * 10, seed=0).kappa.value == -1
 
 
+def test_a_screener_who_gave_one_answer_alone_has_a_kappa_of_0_without_an_interval() -> None:
+    # Chance explains all that the two agree on, in every draw of the pictures: 0 to 0 would pass for a sure figure.
+    found = agreement("ann", "bob", [(IN, IN), (IN, OUT), (IN, MAYBE)] * 10, seed=0)
+    for one in (found.kappa, found.kappa_linear, found.kappa_in_out):
+        assert (one.value, one.interval) == (0, None)
+    mixed = agreement("ann", "bob", [(OUT, IN), (MAYBE, IN), (MAYBE, OUT)] * 10, seed=0)
+    assert mixed.kappa.interval is not None
+    assert (mixed.kappa_in_out.value, mixed.kappa_in_out.interval) == (0, None)
+
+
 def decide(corpus: Corpus, screener: str, choices: dict[str, str]) -> None:
     rows = [
         Decision(uuid=new_uuid(), image_sha1=sha1, screener=screener, choice=choice, note="", time="")

@@ -10,6 +10,7 @@ import csv
 import hashlib
 import io
 import os
+import re
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from miscomp.corpus.corpus import Corpus
+from miscomp.corpus.corpus import DATABASE, Corpus
 from miscomp.corpus.entries import Assignment, Batch, BatchItem, BatchKind, Copied, Reconstruction, SourceImage, now
 from miscomp.corpus.schema import COPIED, add, count, fetch
 from miscomp.errors import InputError, UsageError
@@ -34,6 +35,7 @@ COPIED_AS = "batches"
 _TIME = 315_619_200
 """Every picture's time, 2 January 1980: the real ones tell which codec was at work when. Older ones do not fit FAT."""
 _GIB = 1 << 30
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 _INSTRUCTIONS = """Batch {batch}: {pairs} pairs of an original and what a codec made of it.
 
@@ -47,6 +49,8 @@ looked at. Where the same miscompression occurs many times, write 1 into `multi`
 {boxes}: one line a box. `alias` is the pair's alias or its number; `x` and `y` are the first column and row of the box,
 `w` and `h` its width and height, in whole pixels of the picture. `category` may stay empty or be of
 {categories}, joined by +, the main one first. `symbol` is 1 where text or another symbol changed its meaning.
+
+Save both tables here, as CSV under the names they have, and give the whole folder back. Do not edit the pictures.
 """
 
 
@@ -107,16 +111,25 @@ def write_batch_files(
     for done, one in enumerate(given):
         progress(done, len(given))
         target = place / one.labeler / one.batch
-        if target.exists():
-            result.there += 1
-            continue
         try:
+            _check_names(corpus, one, rows.items.get(one.batch, []))
+            if target.exists():
+                result.there += 1
+                continue
             result.left_out += _write_batch(corpus, rows, one.batch, target, link=wanted.link)
             result.written.append((one.labeler, one.batch))
         except InputError as error:
             result.problems.append(f"{one.labeler}/{one.batch}: {error}")
     progress(len(given), len(given))
     return result
+
+
+def _check_names(corpus: Corpus, given: Assignment, items: Sequence[BatchItem]) -> None:
+    """Raise `InputError` for names that would lead out of the folder: the database may have been edited."""
+    for name in (given.labeler, given.batch, *(one.alias for one in items)):
+        if not _NAME.fullmatch(name):
+            what = f"names {name!r} in a batch; letters, digits, dots, hyphens and underscores are allowed"
+            raise InputError(corpus.folder / DATABASE, f"{what}; restore the database from a copy")
 
 
 def _read_rows(connection: Connection) -> _Rows:

@@ -51,7 +51,9 @@ def take_batch_files(corpus: Corpus, folder: Path, labeler: str) -> tuple[list[T
         batches = sorted(path for path in place.iterdir() if path.is_dir() and _BATCH_NAME.fullmatch(path.name))
     except OSError as error:
         raise InputError(
-            place, f"is no folder of batches: {error}; name the folder that --files made, which has one per labeler"
+            place,
+            f"cannot be read as the batches of {labeler} ({error.strerror}); give the folder that --files was given, "
+            "which has one per labeler, and the labeler's name as there",
         ) from error
     taken, problems = [], []
     for path in batches:

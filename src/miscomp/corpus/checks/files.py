@@ -122,11 +122,16 @@ def _raise_missing(path: Path) -> str:
 def find_orphans(corpus: Corpus, files: Iterable[Expected], removed: set[str]) -> Iterator[Fault]:
     """Files in the corpus' own folders that no row names: strays, what is unfinished, pixels of removed pictures."""
     known = {one.file for one in files}
+    incoming = corpus.folder / INCOMING
+    results = sorted(incoming.iterdir()) if incoming.is_dir() else []
+    begun = {one.name for one in results}
     for top in (ORIGINALS, STREAMS, RECONSTRUCTIONS):
         for relative in _walk(corpus.folder, top):
             if relative in known:
                 continue
             name = Path(relative).name
+            # A run that was killed had moved it to its place, and its row was to follow: the next run needs it there.
+            waits = f"{Path(relative).parts[1]}-{name[:40]}" in begun
             if name[:40] in removed:
                 yield Fault(
                     kind=Kind.LEFTOVER,
@@ -136,10 +141,9 @@ def find_orphans(corpus: Corpus, files: Iterable[Expected], removed: set[str]) -
                 )
             elif name.endswith(".partial") or name.startswith("."):
                 yield Fault(kind=Kind.UNFINISHED, where=relative, problem="was left by a run that was cut off")
-            else:
+            elif not waits:
                 yield Fault(kind=Kind.ORPHAN, where=relative, problem="no row of the database names it")
-    incoming = corpus.folder / INCOMING
-    for entry in sorted(incoming.iterdir()) if incoming.is_dir() else []:
+    for entry in results:
         if any(sha1 in entry.name for sha1 in removed):
             kind, problem = Kind.LEFTOVER, "was to be removed at a person's request"
         elif entry.name == SET_ASIDE:

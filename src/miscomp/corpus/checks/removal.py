@@ -12,14 +12,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sqlalchemy import Connection, delete, or_
+from sqlalchemy import Connection, delete, or_, update
 
 from miscomp.corpus.corpus import INCOMING, ORIGINALS, RECONSTRUCTIONS, STREAMS, Corpus
 from miscomp.corpus.entries import Copied, Reconstruction, SourceImage, now
 from miscomp.corpus.manifest import write_manifest
 from miscomp.corpus.samples.removal import delete_from_sample
 from miscomp.corpus.samples.rows import SAMPLE
-from miscomp.corpus.schema import RECONSTRUCTION, REJECTED, SUGGESTION, fetch, put
+from miscomp.corpus.schema import DECISION, RECONSTRUCTION, REJECTED, SUGGESTION, fetch, put
 from miscomp.errors import InputError, UsageError
 
 _BLOCK = 1 << 20
@@ -88,6 +88,7 @@ def _mark(connection: Connection, image: SourceImage, made: Iterable[Reconstruct
     if emptied:
         put(connection, emptied)
     connection.execute(delete(SUGGESTION).where(SUGGESTION.c.image_sha1 == image.image_sha1))
+    connection.execute(update(DECISION).where(DECISION.c.image_sha1 == image.image_sha1).values(note=""))
     # A second copy was rejected under its name, which may be a person's.
     twin = REJECTED.c.reason.contains(image.image_sha1)
     if image.origin_sha256:

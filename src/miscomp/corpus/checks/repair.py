@@ -46,8 +46,8 @@ def repair(corpus: Corpus, faults: Sequence[Fault]) -> tuple[Fault, ...]:
 
 
 _ADVICE = {
-    Kind.MISSING: "put the PNG back from a copy, or add the same photograph again",
-    Kind.DAMAGED: "put the PNG back from a copy, or add the same photograph again",
+    Kind.MISSING: "put the PNG back from a copy, or add the photograph again: miscomp corpus add",
+    Kind.DAMAGED: "put the PNG back from a copy, or delete it and add the photograph again: miscomp corpus add",
     Kind.DUPLICATE: "not mended: decide which of them stays",
     Kind.BOX: "not mended: whoever drew it has to decide",
 }
@@ -67,7 +67,11 @@ def _mend_pair(corpus: Corpus, image_sha1: str, model: str) -> tuple[bool, str]:
         specs = {one.model: one.spec for one in fetch(connection, ModelEntry)}
     if not found:
         return False, "not mended: no row is left"
-    mended, outcome = _attempt(lambda: _restore(corpus, found[0], specs.get(model, "")))
+    try:
+        mended, outcome = _restore(corpus, found[0], specs.get(model, ""))
+    except (MiscompError, OSError) as error:
+        # Weights or a codec that are not here, a full disk, a release's files: it could be mended elsewhere.
+        return False, f"not mended: {error}"
     if mended:
         return True, outcome
     with corpus.writing() as connection:
@@ -97,7 +101,9 @@ def _restore(corpus: Corpus, row: Reconstruction, spec: str) -> tuple[bool, str]
         stream = _encoded(corpus, row, spec)
         if stream is None:
             return False, "compressing it again gives other bytes here"
-        with replacing(corpus.file(row.stream_file)) as partial:
+        path = corpus.file(row.stream_file)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as partial:
             partial.write_bytes(stream)
         done.append("compressed again, to the same bytes")
     if row.file and not _is_whole(corpus.file(row.file), row.sha256):

@@ -124,6 +124,9 @@ def reconcile(recorded: Mapping[str, ModelEntry], now: Sequence[ModelEntry]) -> 
         if before is None:
             rows.append(entry)
             continue
+        if not before.spec:
+            changed.append(f"{entry.model} is {entry.spec} now, and its results here were imported, made by others")
+            continue
         for name, what in (("spec", "is"), ("weights_sha256", "has the weights"), ("seed", "has the seed")):
             if (old := getattr(before, name)) != (new := getattr(entry, name)):
                 changed.append(f"{entry.model} {what} {new or 'none'} now, and was {old or 'none'}")

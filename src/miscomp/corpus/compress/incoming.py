@@ -110,6 +110,8 @@ def read_placed(folder: Path) -> Placed:
         # The PSNR of equal pictures is infinite; nothing is no number.
         if wrong := [name for name, value in asdict(placed.measured).items() if value != value]:
             raise ValueError(f"{', '.join(wrong)} is no number")
+        if nul := [name for name, value in asdict(placed.measured).items() if isinstance(value, str) and "\0" in value]:
+            raise ValueError(f"{', '.join(nul)} holds a NUL, which no database keeps")
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise InputError(

@@ -61,6 +61,8 @@ class CompressPlan:
     """Tasks of models that cannot be run here."""
     pending: int
     """Pictures that wait for a screener."""
+    nobody_screened: bool = False
+    """No screener has decided on any picture, so all are taken."""
     need_bytes: int
     free_bytes: int
 
@@ -72,7 +74,7 @@ def make_plan(corpus: Corpus, options: CompressOptions, specs: Mapping[str, str]
     where a model is not what it was, or with `strict` where one cannot be run.
     """
     chosen = _chosen(corpus.config, options)
-    pairs, there, pending = _pairs(corpus, options)
+    pairs, there, pending, nobody = _pairs(corpus, options)
     asked = [(image, model) for image, model in pairs if model.model in chosen]
     there |= _whole(corpus, asked)
     wanted = [(image, model) for image, model in asked if (image.image_sha1, model.model) not in there]
@@ -98,6 +100,7 @@ def make_plan(corpus: Corpus, options: CompressOptions, specs: Mapping[str, str]
         there=len(asked) - len(wanted),
         left_out=len(wanted) - len(able),
         pending=pending,
+        nobody_screened=nobody,
         need_bytes=space.estimate(corpus, [image for image, _ in some]),
         free_bytes=options.free_bytes(corpus.folder),
     )
@@ -123,8 +126,8 @@ def _chosen(config: Config, options: CompressOptions) -> set[str]:
 
 def _pairs(
     corpus: Corpus, options: CompressOptions
-) -> tuple[list[tuple[SourceImage, Model]], set[tuple[str, str]], int]:
-    """Pairs that are to be there, those that are, and how many pictures wait for a screener."""
+) -> tuple[list[tuple[SourceImage, Model]], set[tuple[str, str]], int, bool]:
+    """Pairs that are to be there, those that are, how many pictures wait for a screener, whether nobody screened."""
     with corpus.writing() as connection:
         trial = connection.begin_nested()
         selected = select_images(connection, corpus.config, unscreened=options.unscreened)
@@ -142,7 +145,8 @@ def _pairs(
         one in (Verdict.PENDING, Verdict.UNSCREENED) and image_sha1 not in taken
         for image_sha1, one in selected.verdicts.items()
     )
-    return allotted(corpus.config, images, every=options.every), there, pending
+    nobody = selected.count(Verdict.UNSCREENED) == len(selected.verdicts)
+    return allotted(corpus.config, images, every=options.every), there, pending, nobody
 
 
 def _whole(corpus: Corpus, asked: Sequence[tuple[SourceImage, Model]]) -> set[tuple[str, str]]:

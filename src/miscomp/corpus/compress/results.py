@@ -117,8 +117,11 @@ class Intake:
         for name, relative in one.files.items():
             inside = one.folder / name
             # A run that was killed may have moved it already.
-            if _sha256(inside if inside.exists() else self.corpus.file(relative)) != hashes[name]:
+            path = inside if inside.exists() else self.corpus.file(relative)
+            if _sha256(path) != hashes[name]:
                 raise InputError(one.folder, f"its {name} is damaged")
+            if name == STREAM and path.stat().st_size != placed.stream_bytes:
+                raise InputError(one.folder, f"its {name} has not the {placed.stream_bytes} bytes that it states")
 
     def _take_some(self, found: list[_Found]) -> None:
         with self.corpus.reading() as connection:

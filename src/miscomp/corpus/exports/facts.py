@@ -100,7 +100,7 @@ def facts_of(snapshot: Snapshot) -> Facts:
         rejected=snapshot.rejected,
         screening=tuple(snapshot.screening.items()),
         screeners=snapshot.config.screening.screeners,
-        splits=tuple(sorted(Counter(one.split or "none" for one in snapshot.sources).items())),
+        splits=tuple(sorted(Counter(one.split or "not stated" for one in snapshot.sources).items())),
         sources=_sources(snapshot),
         models=_models(snapshot, set(viewers)),
         reconstructions=len(snapshot.images),

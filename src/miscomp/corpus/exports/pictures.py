@@ -1,6 +1,6 @@
 """Pixels on their way out: which files go where, each checked against the hash that the database has of it.
 
-A file that lies there with its whole size is left alone, so an export that was stopped goes on where it was.
+A file that lies there whole, by its hash, is left alone, so an export that was stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def _size(path: Path) -> int:
 def _place(source: Path, target: Path, item: Item, how: Pixels) -> None:
     if not source.is_file():
         raise InputError(source, "is not there; see: miscomp corpus verify")
-    if target.is_file() and target.stat().st_size == source.stat().st_size:
+    if target.is_file() and target.stat().st_size == source.stat().st_size and file_sha256(target) == item.sha256:
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     if how == "copy":

@@ -190,7 +190,8 @@ class _Taker:
             self.taken.notes.append(f"{one.source}: {size} bytes are {bpp:.4f} bpp, the table states {row.bpp:.4f}")
         name = stream_file(one.image_sha1, one.model, one.source.suffix)
         _place(one.source, self.corpus.file(name), self.mode, sha256)
-        return replace(row, stream_file=name, stream_sha256=sha256, stream_bytes=size)
+        stated = bpp if row.bpp is None else row.bpp
+        return replace(row, stream_file=name, stream_sha256=sha256, stream_bytes=size, bpp=stated)
 
 
 def _wanted(finder: Finder, pairs: list[Pair], taker: _Taker) -> Iterator[_Wanted]:

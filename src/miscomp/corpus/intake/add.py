@@ -40,7 +40,8 @@ def add_pictures(
     known, ledger = Known(), _Ledger(corpus, provenance.source)
     with corpus.reading() as connection:
         for there in fetch(connection, SourceImage):
-            known.learn(there)
+            kept = bool(there.sha256) and not there.removed  # an imported row may never have had a file
+            known.learn(there, lost=kept and not corpus.original(there.image_sha1).exists())
         ledger.read(connection)
     images = corpus.config.images
     share = share_of(images.scales, provenance.source)
@@ -48,8 +49,9 @@ def add_pictures(
         result, image = judge(found, examined, provenance, known)
         if image is not None and examined.made is not None:
             known.learn(image)
+            restored = known.lost.pop(image.image_sha1, None) is not None
             if not dry_run:
-                ledger.keep(image, examined.made.content)
+                ledger.keep(image, examined.made.content, new=not restored)
         elif result.kind and not dry_run:
             ledger.reject(result, examined.origin_sha256)
         yield result
@@ -87,12 +89,13 @@ class _Ledger:
         for one in fetch(connection, Rejected, REJECTED.c.source == self.source):
             self.rejected[one.name, one.origin_sha256] = one
 
-    def keep(self, image: SourceImage, content: bytes) -> None:
-        """Write a picture's file, then its row, and drop what was said against it under other settings."""
+    def keep(self, image: SourceImage, content: bytes, *, new: bool) -> None:
+        """Write a picture's file, then the row of a new one, and drop what was said against it under other settings."""
         _store(self.corpus.original(image.image_sha1), content)
         with self.corpus.writing() as connection:
             self._forget(connection, visible(image.name), image.origin_sha256)
-            add(connection, [image])
+            if new:
+                add(connection, [image])
 
     def reject(self, result: Result, origin_sha256: str) -> None:
         """Record a rejection, unless it is there."""

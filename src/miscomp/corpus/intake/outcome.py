@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -42,6 +42,8 @@ class Outcome(StrEnum):
     ADDED = "added"
     PRESENT = "already there"
     """The same content under the same name and source."""
+    RESTORED = "put back"
+    """The corpus had lost the file of this picture; its row stays as it was."""
     REJECTED = "rejected"
     """By a rule; nothing is wrong with the run."""
     FAILED = "failed"
@@ -73,19 +75,28 @@ class Known:
     origins: dict[str, SourceImage] = field(default_factory=dict)
     pixels: dict[str, SourceImage] = field(default_factory=dict)
     names: dict[str, SourceImage] = field(default_factory=dict)
+    lost: dict[str, SourceImage] = field(default_factory=dict)
+    """Those whose file is not there, by its name."""
 
-    def learn(self, image: SourceImage) -> None:
-        """Count a picture among those that are there."""
+    def learn(self, image: SourceImage, *, lost: bool = False) -> None:
+        """Count a picture among those that are there; the file of a lost one has to be examined once more."""
+        self.pixels[image.pixel_sha256] = image
+        if lost:
+            self.lost[image.image_sha1] = image
+            return
         # An import may not know it, and a file that could not be read has none: these are not the same.
         if image.origin_sha256:
             self.origins[image.origin_sha256] = image
-        self.pixels[image.pixel_sha256] = image
         self.names[image.image_sha1] = image
 
 
 def judge(found: Found, examined: Examined, provenance: Provenance, known: Known) -> tuple[Result, SourceImage | None]:
-    """What becomes of a file, and the row of a picture that is new; nothing is changed."""
+    """What becomes of a file, and the row of a picture that is new or was lost; nothing is changed."""
     made = examined.made
+    lost = known.lost.get(made.image_sha1) if made is not None else None
+    if made is not None and lost is not None and lost.sha256 == made.sha256:
+        result = Result(path=found.path, name=found.name, outcome=Outcome.RESTORED, image_sha1=made.image_sha1)
+        return replace(result, note=made.note), lost
     twin = known.origins.get(examined.origin_sha256)
     same = "content"
     if twin is None and made is not None:

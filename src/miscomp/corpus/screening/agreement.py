@@ -83,7 +83,8 @@ def agreement(first: str, second: str, choices: Sequence[tuple[str, str]], *, se
     """Agreement of two screeners from their choices, picture by picture.
 
     Shares have Wilson intervals; kappas percentile intervals from 2,000 draws of the pictures with replacement. A kappa
-    of 1 has none: draws from perfect agreement are perfect, which says nothing about other pictures.
+    of 1 has none: draws from perfect agreement are perfect, which says nothing about other pictures. Nor has the 0 of a
+    screener who gave one answer alone, which is 0 in every draw.
     """
     table = np.zeros((len(CHOICES), len(CHOICES)), dtype=np.int64)
     for one, other in choices:
@@ -97,7 +98,7 @@ def agreement(first: str, second: str, choices: Sequence[tuple[str, str]], *, se
 
     def estimate(disagreement: Floats) -> Figure:
         found = figure(kappas(tables, disagreement), n)
-        return Figure(value=found.value) if found.value == 1 else found
+        return Figure(value=found.value) if found.interval and found.interval[0] == found.interval[1] else found
 
     return Agreement(
         first=first,
@@ -198,7 +199,13 @@ def _kappa_text(one: Figure) -> str:
     if one.value is None:
         return "undefined: both gave one and the same answer throughout"
     if one.interval is None:
-        why = "no disagreement to draw from" if one.value == 1 else "too few pictures"
+        why = (
+            "no disagreement to draw from"
+            if one.value == 1
+            else "one of the two gave one answer alone"
+            if one.value == 0
+            else "too few pictures"
+        )
         return f"{one.value:6.3f} (no interval: {why})"
     low, high = one.interval
     return f"{one.value:6.3f} (95 % {low:.3f} to {high:.3f}, bootstrap over pictures)"
