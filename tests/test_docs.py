@@ -63,6 +63,8 @@ def test_the_readme_begins_with_the_two_commands() -> None:
         ("scores.md", "benchmark"),
         ("secure.md", "secure"),
         ("corpus.md", "corpus"),
+        ("agreement.md", "agree"),
+        ("statistics.md", "stats"),
     ],
 )
 def test_every_option_of_a_command_is_on_its_page(page: str, name: str) -> None:
@@ -70,7 +72,7 @@ def test_every_option_of_a_command_is_on_its_page(page: str, name: str) -> None:
     shown = "".join(text_of(f"docs/{one}") for one in pages)
     short = {"--output": "-o", "--text": "--no-text", "--plots": "--no-plots", "--swap": "--no-swap"}
     short |= {"--controls": "--no-controls", "--memory": "--no-memory"}
-    short |= {"--recursive": "--flat", "--all-models": "--no-all-models"}
+    short |= {"--recursive": "--flat", "--all-models": "--no-all-models", "--factors": "--no-factors"}
     assert [option for option in options_of(name) if short.get(option, option) not in shown] == []
 
 

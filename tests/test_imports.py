@@ -40,6 +40,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("benchmark",),
     ("secure",),
     ("corpus",),
+    ("stats",),
     ("demo",),
     ("cli",),
     ("__main__",),

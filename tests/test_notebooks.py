@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -59,7 +60,7 @@ def execute(notebook: Path, folder: Path) -> list[str]:
 
 
 def test_there_are_notebooks_and_they_are_small_and_hold_no_outputs() -> None:
-    assert [path.name for path in NOTEBOOKS] == ["corpus.ipynb"]
+    assert [path.name for path in NOTEBOOKS] == ["agreement.ipynb", "corpus.ipynb"]
     for path in NOTEBOOKS:
         content = json.loads(path.read_text(encoding="utf-8"))
         assert path.stat().st_size < 100_000
@@ -68,10 +69,22 @@ def test_there_are_notebooks_and_they_are_small_and_hold_no_outputs() -> None:
 
 @pytest.mark.slow
 def test_the_corpus_notebook_runs(tmp_path: Path) -> None:
-    printed = "\n".join(execute(NOTEBOOKS[0], tmp_path))
+    printed = "\n".join(execute(NOTEBOOKS[1], tmp_path))
     assert "12 reconstructions, 24 boxes by ['example-code']" in printed
     assert "annotated: 6 crops" in printed and "that reach into them 0" in printed
     assert (tmp_path / "corpus-walk" / "sample" / "contact_sheet.png").is_file()
+
+
+@pytest.mark.slow
+def test_the_agreement_notebook_runs_and_finds_what_theory_says(tmp_path: Path) -> None:
+    printed = "\n".join(execute(NOTEBOOKS[0], tmp_path))
+    assert "majority: 2 of 4 boxes count, 2 in no tile" in printed
+    assert "largest: 4 of 4 boxes count, 0 in no tile" in printed
+    assert "the four make up all tiles: True" in printed
+    known = re.findall(r"wrong: alpha [\d.]+ \[([\d.]+), ([\d.]+)\], in theory ([\d.]+)", printed)
+    assert len(known) == 6 and all(float(low) <= float(theory) <= float(high) for low, high, theory in known)
+    assert "nobody draws anything: c-total 1.0 and alpha None" in printed
+    assert not list(tmp_path.glob("*.png"))
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,11 @@ def columns(record: type[Any]) -> tuple[str, ...]:
     return tuple(f.name for f in fields(record))
 
 
+def guarded(text: str) -> str:
+    """The text behind an apostrophe where a spreadsheet would run it as a formula, and where it begins with one."""
+    return "'" + text if text.startswith(_GUARDED) else text
+
+
 def _types(record: type[Any]) -> dict[str, tuple[type, bool]]:
     """For each column its plain type and whether an empty cell means none."""
     hints = typing.get_type_hints(record)
@@ -56,8 +61,7 @@ def _write_cell(value: Any, kind: type) -> str:
         return repr(float(value))  # a NumPy number's own repr names its type
     if kind is int:
         return str(operator.index(value))
-    text = str(value)
-    text = "'" + text if text.startswith(_GUARDED) else text
+    text = guarded(str(value))
     if len(text) > MAX_CELL:
         raise ValueError(f"has {len(text)} characters, at most {MAX_CELL} can be read back; shorten it")
     try:

@@ -84,6 +84,16 @@ COMMANDS: Registry[CommandRow] = Registry(
             help="Build a corpus of miscompressions from photographs, give it to labelers, publish it.",
         ),
         CommandRow(
+            name="agree",
+            target="miscomp.cli.agree_commands:agree",
+            help="Measure how well labelers agree on where images were miscompressed.",
+        ),
+        CommandRow(
+            name="stats",
+            target="miscomp.cli.stats_commands:stats",
+            help="Describe what labelers found: how often, how much, of what kind, and how codecs compare.",
+        ),
+        CommandRow(
             name="demo",
             target="miscomp.cli.demo_commands:demo",
             help="Audit bundled photographs: a neural codec at a low rate, beside JPEG at the same rate.",

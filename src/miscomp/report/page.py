@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +13,7 @@ from miscomp.detect.faces import note_with, note_without
 from miscomp.detect.standing import standing_of
 from miscomp.folders import write_text
 from miscomp.report import wording
-from miscomp.report.environment import asset, page_environment
+from miscomp.report.environment import asset, closed_script, content_policy, embedded_json, page_environment
 from miscomp.report.items import CROPS_PER_PAGE, CROPS_PER_PAIR, Item, details_of, group, index_of, make_items, score
 from miscomp.report.pictures import BESIDE, PictureStore
 from miscomp.report.run import Run, read_json, write_json
@@ -53,12 +50,6 @@ def write_html(run: Run, folder: Path, *, inline_limit_mb: float = 30.0) -> Path
     return path
 
 
-def embedded_json(content: Any) -> str:
-    """JSON in ASCII that can stand in a `script` element whatever texts it holds: no `<`, `>` or `&` remains."""
-    text = json.dumps(content, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
 def _environment() -> Environment:
     environment = page_environment("miscomp.report")
     environment.tests["unclassified"] = lambda name: name == UNCLASSIFIED
@@ -66,7 +57,7 @@ def _environment() -> Environment:
 
 
 def _render(run: Run, items: Sequence[Item], store: PictureStore, details: Sequence[str]) -> str:
-    script = "(() => {\n'use strict';\n" + "\n".join(asset("miscomp.report", name) for name in _SCRIPTS) + "\n})();"
+    script = closed_script(asset("miscomp.report", name) for name in _SCRIPTS)
     index = {"beside": store.beside, "questions": wording.QUESTIONS, "items": index_of(items)}
     if store.beside:
         index["pictures"] = [store.address(number) for number in range(len(store))]
@@ -94,7 +85,7 @@ def _render(run: Run, items: Sequence[Item], store: PictureStore, details: Seque
         "index": Markup(embedded_json(index)),
         "style": Markup(asset("miscomp.report", "report.css") + asset("miscomp.report", "viewer.css")),
         "script": Markup(script),
-        "policy": _policy(script, store.beside),
+        "policy": content_policy(script, beside=store.beside),
     }
     return _environment().get_template("report.html.j2").render(context)
 
@@ -123,13 +114,3 @@ def _headline(summary: Summary) -> str:
     if not summary.findings:
         return "No place was found that may have changed in meaning"
     return f"{wording.count(summary.findings, 'place')} may have changed in meaning"
-
-
-def _policy(script: str, beside: bool) -> str:
-    """A content security policy under which the page runs its own script and reaches nothing outside its folder."""
-    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-    local = " 'self' file:" if beside else ""
-    return (
-        f"default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'unsafe-inline'; img-src data:{local};"
-        f" script-src 'sha256-{digest}'{local}"
-    )

@@ -164,26 +164,33 @@ class CropWindow:
 
     window: Box
     mark: tuple[float, float, float, float]
-    reduced: bool
-    """Whether the crop is shown smaller than its pixels."""
+    width: int
+    """Of the crop as it is shown, in pixels."""
+
+    @property
+    def reduced(self) -> bool:
+        """Whether the crop is shown smaller than its pixels."""
+        return self.width < self.window.w
 
 
-def crop_window(box: Box, width: int, height: int) -> CropWindow:
-    """A 4:3 window around a box with at least a quarter of its size on every side, inside the image."""
-    w = min(max(48, math.ceil(1.5 * box.w), math.ceil(2.0 * box.h)), width)
-    h = min(max(36, math.ceil(1.5 * box.h), math.ceil(w * 0.75)), height)
+def crop_window(
+    box: Box, width: int, height: int, *, least: int = 48, context: float = 1.5, widest: int = _CROP_WIDTH
+) -> CropWindow:
+    """A 4:3 window around a box, inside the image; at least `least` wide and `context` times as large as the box."""
+    w = min(max(least, math.ceil(context * box.w), math.ceil(context * 4 * box.h / 3)), width)
+    h = min(max(math.ceil(least * 0.75), math.ceil(context * box.h), math.ceil(w * 0.75)), height)
     x = min(max(round(box.center[0] - w / 2), 0), width - w)
     y = min(max(round(box.center[1] - h / 2), 0), height - h)
     mark = (100 * (box.x - x) / w, 100 * (box.y - y) / h, 100 * box.w / w, 100 * box.h / h)
-    return CropWindow(window=Box(x, y, w, h), mark=mark, reduced=w > _CROP_WIDTH)
+    return CropWindow(window=Box(x, y, w, h), mark=mark, width=min(w, widest))
 
 
 def crop(picture: Image.Image, view: CropWindow) -> Image.Image:
-    """Cut the window out, at most 320 pixels wide."""
+    """Cut the window out, reduced where it is wider than crops are shown."""
     part = picture.crop((view.window.x, view.window.y, view.window.right, view.window.bottom))
     if view.reduced:
-        height = max(1, round(part.height * _CROP_WIDTH / part.width))
-        part = part.resize((_CROP_WIDTH, height), Image.Resampling.LANCZOS)
+        height = max(1, round(part.height * view.width / part.width))
+        part = part.resize((view.width, height), Image.Resampling.LANCZOS)
     return part
 
 

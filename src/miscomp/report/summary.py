@@ -96,13 +96,16 @@ def wilson(count: int, total: int) -> Share:
         raise ValueError(f"a share needs 0 <= count <= total, got {count} of {total}")
     if total == 0:
         return Share(count=0, total=0, interval=(0.0, 1.0))
-    share, z2 = count / total, _Z95 * _Z95
+    return Share(count=count, total=total, interval=wilson_interval(count / total, total))
+
+
+def wilson_interval(share: float, total: float) -> tuple[float, float]:
+    """95 % interval of a share (0 to 1) seen in `total` (above 0, fractions allowed) independent cases."""
+    z2 = _Z95 * _Z95
     center = (share + z2 / (2 * total)) / (1 + z2 / total)
     half = _Z95 / (1 + z2 / total) * math.sqrt(share * (1 - share) / total + z2 / (4 * total * total))
     # Exact ends: rounding would otherwise leave 1e-17 where the formula gives 0 or 1.
-    low = 0.0 if count == 0 else center - half
-    high = 1.0 if count == total else center + half
-    return Share(count=count, total=total, interval=(low, high))
+    return 0.0 if share == 0 else center - half, 1.0 if share == 1 else center + half
 
 
 def main_category(finding: Finding) -> str:

@@ -1,6 +1,8 @@
 // What the other scripts share, and the only door to what the page holds. Texts reach the page as text nodes, never as markup.
 const $ = (selector, root = document) => root.querySelector(selector);
 const INDEX = JSON.parse($('#index').textContent);
+// What a box is called; a page whose boxes are not a detector's findings has words of its own.
+const WORDS = { box: 'Finding', count: ['place', 'may have changed'], claim: 'may have changed', by: 'found by', of: '', none: 'No findings', ...INDEX.words };
 
 function el(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
@@ -14,6 +16,7 @@ function el(tag, attributes = {}, ...children) {
 }
 
 const fixed = (value, digits) => value === null ? '–' : value === 'inf' ? '∞' : Number(value).toFixed(digits);
+const scored = ([score]) => score === null ? '' : `score ${score.toFixed(2)}`; // people give none
 const plural = (n, noun) => `${n.toLocaleString('en').replaceAll(',', '\u202f')} ${noun}${n === 1 ? '' : 's'}`;
 
 // Pictures are decoded only when an image is opened; the last few stay, so that flipping codecs is immediate.
@@ -41,13 +44,14 @@ const details = new Map();
 window.miscompDetails = (item, content) => { details.set(item, content); waiting.get(item)?.(); };
 async function detailsOf(item) {
   if (!details.has(item)) {
-    if (INDEX.beside) {
+    const inside = $('#details-' + item);
+    if (!inside) {
       await new Promise((done, failed) => {
         waiting.set(item, done);
         document.head.append(el('script', { src: `report_files/details-${item}.js`, onerror: failed }));
       });
     } else {
-      details.set(item, JSON.parse($('#details-' + item).textContent));
+      details.set(item, JSON.parse(inside.textContent));
     }
   }
   return details.get(item);

@@ -61,6 +61,7 @@ function answerRow([value, words], [, question, direction]) {
 }
 
 function numbersTable(answers) {
+  if (!answers.length) return '';
   const box = el('details', {}, el('summary', {}, 'the numbers behind the answers'));
   answers.forEach(([, , numbers], question) => {
     if (!numbers.length) return;
@@ -71,17 +72,17 @@ function numbersTable(answers) {
 }
 
 function findingCard(rank, brief, detail, { choose, enlarge }) {
-  const [x, y, w, h] = detail.box;
+  const [x, y, w, h] = detail.place ?? detail.box; // a box in a cut-out has its place in the whole picture
   const pick = () => choose(rank);
   return el('li', { class: 'card', 'data-rank': rank },
     el('div', { class: 'card-head' },
-      el('button', { type: 'button', onclick: pick, title: 'Show in the picture' }, el('span', { class: 'rank' }, `${rank + 1}  `), 'may have changed'),
-      ...kind(brief), el('b', { class: 'score', title: 'score, 0 to 1; not a probability' }, brief[0].toFixed(2))),
+      el('button', { type: 'button', onclick: pick, title: 'Show in the picture' }, el('span', { class: 'rank' }, `${rank + 1}  `), WORDS.claim),
+      ...kind(brief), ...(brief[0] === null ? [] : [el('b', { class: 'score', title: 'score, 0 to 1; not a probability' }, brief[0].toFixed(2))])),
     ...(detail.note ? [el('p', { class: 'card-note' }, el('bdi', {}, detail.note))] : []),
     el('div', { class: 'card-crops', title: 'Show at 4× (x)', onclick: () => enlarge(rank) }),
     el('dl', { class: 'answers' }, ...detail.answers.map((answer, i) => answerRow(answer, INDEX.questions[i]))),
     numbersTable(detail.answers),
-    el('p', { class: 'id' }, el('bdi', {}, detail.id), ` · x ${x}, y ${y}, ${w} × ${h} · found by ${detail.foundBy}${detail.multi ? ' · several in one' : ''}`));
+    el('p', { class: 'id' }, el('bdi', {}, detail.id), ` · x ${x}, y ${y}, ${w} × ${h} · ${WORDS.by} ${detail.foundBy}${detail.multi ? ' · several in one' : ''}`));
 }
 
 // Cards are light; crops are drawn when a card comes near the window.

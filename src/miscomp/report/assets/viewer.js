@@ -13,7 +13,8 @@ class Viewer {
     this.stage.onPick = (rank) => { if (rank >= 0) this.choose(rank, { zoom: false }); };
     this.stage.onPoint = (x, y) => {
       const inside = x >= 0 && y >= 0 && x < this.stage.width && y < this.stage.height;
-      $('#cursor').textContent = inside ? `x ${Math.floor(x)}, y ${Math.floor(y)}` : '';
+      const [left, top, factor] = this.current?.cut ?? [0, 0, 1]; // where a cut-out begins, and how much it was reduced
+      $('#cursor').textContent = inside ? `x ${Math.floor(left + x * factor)}, y ${Math.floor(top + y * factor)}` : '';
     };
     this.dialog.addEventListener('close', () => { this.item = -1; this.stage.clear(); decoded.clear(); this.remember(); });
   }
@@ -68,10 +69,10 @@ class Viewer {
   panel(shown) {
     const hidden = shown.findings.length - this.ranks.length;
     $('#viewer-count').textContent = shown.findings.length
-      ? `${plural(this.ranks.length, 'place')} may have changed` + (hidden ? ` (${hidden} more outside the filters)` : '')
-      : 'No findings';
+      ? `${plural(this.ranks.length, WORDS.count[0])} ${WORDS.count[1]}` + (hidden ? ` (${hidden} more outside the filters)` : '')
+      : WORDS.none;
     const quality = shown.msSsim !== null ? ` · MS-SSIM ${fixed(shown.msSsim, 4)}` : shown.ssim !== null ? ` · SSIM ${fixed(shown.ssim, 4)}` : '';
-    $('#viewer-metrics').textContent = `${fixed(shown.bpp, 3)} real bpp · PSNR ${fixed(shown.psnr, 2)} dB${quality}`;
+    $('#viewer-metrics').textContent = `${fixed(shown.bpp, 3)} real bpp · PSNR ${fixed(shown.psnr, 2)} dB${quality}${WORDS.of}`;
     $('#viewer-warnings').hidden = !this.detail.warnings.length;
     $('#viewer-warnings').replaceChildren(...this.detail.warnings.map((text) => el('li', {}, el('bdi', {}, text))));
     const list = $('#viewer-findings');
@@ -96,8 +97,8 @@ class Viewer {
     panel.scrollTop -= $('.panel-head').offsetHeight;
     const note = $('#focus-note');
     note.hidden = false;
-    note.replaceChildren(el('b', {}, `${rank + 1}`), 'may have changed', ...kind(brief), `score ${brief[0].toFixed(2)}`);
-    $('#live').textContent = `Finding ${rank + 1} of ${this.ranks.length}, may have changed, ${brief[1].join(' and ') || 'no category'}, score ${brief[0].toFixed(2)}`;
+    note.replaceChildren(el('b', {}, `${rank + 1}`), WORDS.claim, ...kind(brief), scored(brief));
+    $('#live').textContent = [`${WORDS.box} ${rank + 1} of ${this.ranks.length}`, WORDS.claim, brief[1].join(' and ') || 'no category', scored(brief)].filter(Boolean).join(', ');
     this.remember();
   }
 
@@ -106,7 +107,7 @@ class Viewer {
     if (rank !== this.finding) this.choose(rank);
     const brief = this.current.pairs[this.pair].findings[rank];
     fillCloseup(this.pictures, this.detail.findings[rank].box);
-    $('#closeup-note').replaceChildren(`${rank + 1} may have changed`, ...kind(brief), `score ${brief[0].toFixed(2)}`);
+    $('#closeup-note').replaceChildren(`${rank + 1} ${WORDS.claim}`, ...kind(brief), scored(brief));
     $('#closeup').showModal();
   }
 
