@@ -137,7 +137,8 @@ def open_corpus(folder: Path, *, config: Config | None = None) -> Corpus:
 def _open(folder: Path, config: Config, *, fresh: bool = False) -> Corpus:
     corpus = Corpus(folder, config, _engine(folder, config))
     # A corpus on a read-only disk is read as it is.
-    with corpus.reading() if corpus.engine.url.query else corpus.writing() as connection:
+    read_only = corpus.engine.url.query.get("mode") == _READ_ONLY["mode"]
+    with corpus.reading() if read_only else corpus.writing() as connection:
         there = inspect(connection).has_table("meta")
         if fresh and there:
             # Two folders with one database would count each other's pictures.
