@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
+from browser import NEEDS_BROWSER, dump
 from report_sample import MakeRun
 
 from miscomp.report.page import write_html
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(BROWSER is None, reason="Chromium is not installed; the page is not tried in a browser"),
-]
-
-
-def dump(path: Path, address: str, profile: Path) -> str:
-    """The document after its scripts have run, as Chromium writes it."""
-    command = [
-        str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-        "--disable-sync", "--disable-background-networking", "--disable-component-update",
-        f"--user-data-dir={profile}",
-        "--virtual-time-budget=20000", "--window-size=1366,768", "--dump-dom", f"{path.as_uri()}{address}",
-    ]  # fmt: skip
-    environment = {**os.environ, "HOME": str(profile)}
-    done = subprocess.run(command, capture_output=True, timeout=60, check=True, env=environment)
-    return done.stdout.decode("utf-8")
+pytestmark = NEEDS_BROWSER
 
 
 @pytest.mark.parametrize("limit", [30.0, 0.0])

@@ -46,7 +46,7 @@ def rated(units: Sequence[str], per_side: int, labelers: Sequence[str] = PEOPLE)
     )
 
 
-def annotation(sha1: str, box: Box, labeler: str, *, model: str = "01L", origin: str = "simulated") -> Annotation:
+def annotation(sha1: str, box: Box, labeler: str, *, model: str = "01L", origin: str = "person") -> Annotation:
     name = display_id(sha1, model, box)
     return Annotation(
         id=name,
@@ -173,7 +173,7 @@ def test_coarser_tiles_and_the_other_rule_are_rows_of_their_own() -> None:
     found = quick(made, 8, 1, 4, 4)
     assert [(row.per_side, row.tiles, row.n) for row in found.rows] == [(1, 1, 20), (4, 16, 320), (8, 64, 1280)]
     assert found.rows[2].unassigned_boxes > 0 == found.rows[1].unassigned_boxes
-    assert "The rule `largest` counts every box" in found.notes[-1]
+    assert any("The rule `largest` counts every box" in note for note in found.notes)
     largest = quick(made, 8, rule="largest")
     assert (largest.rows[0].unassigned_boxes, largest.rows[0].rule) == (0, "largest")
     assert values(largest) != values(quick(made, 8))
@@ -326,3 +326,22 @@ def test_the_record_is_exactly_what_scripts_expect() -> None:
         assert list(row[key]) == ["value", "low", "high"]
         assert row[key]["low"] < row[key]["value"] < row[key]["high"]
     assert row["cluster"]["c_neg"]["value"] == row["c_neg"]["value"]
+
+
+def test_intervals_of_few_photographs_or_of_a_rare_answer_are_said_to_be_too_narrow() -> None:
+    few = quick(simulated(5), 4).notes
+    many = quick(simulated(30), 4).notes
+    rare = quick(rated(["000"] * 37 + ["111", "110", "100"], 1), 1)
+
+    assert any("5 photographs are too narrow" in note for note in few)
+    assert not any("too narrow" in note for note in many)
+    assert rare.rows[0].rarer == 3
+    assert any("At 1 per side the rarer answer is in 3 of the photographs alone" in note for note in rare.notes)
+
+
+def test_boxes_that_no_person_drew_are_said_to_be_simulated() -> None:
+    found = quick(simulated(5), 4)
+    people = replace(simulated(5), annotations=tuple(replace(b, origin="person") for b in simulated(5).annotations))
+
+    assert f"No person drew {found.boxes} of the {found.boxes} boxes: simulated." in found.notes
+    assert not any("No person" in note for note in quick(people, 4).notes)

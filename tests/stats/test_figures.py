@@ -24,7 +24,9 @@ from miscomp.stats.figure_areas import densities, draw_areas
 from miscomp.stats.figure_look import looks_of, plain
 from miscomp.stats.figure_prevalence import category_shares, draw_prevalence, prevalence
 from miscomp.stats.figures import FIGURES, draw
+from miscomp.stats.kinds import kind_table
 from miscomp.stats.material import Material
+from miscomp.taxonomy import Category
 
 SIZE = (200, 100)
 
@@ -144,8 +146,21 @@ def test_category_shares_count_the_main_category_of_every_box_and_symbols_beside
         "AMPLITUDE": 0.0, "GEOMETRY": 0.2, "SHAPE": 0.4, "none": 0.4, "symbol": 0.4
     }  # fmt: skip
     assert found["all"][0] == 6
-    # One picture says nothing of how pictures differ.
-    assert found["C2"][1]["AMPLITUDE"].interval is None
+    assert found["all"][1]["symbol"].value == pytest.approx(1 / 3)
+
+
+def test_the_figure_and_the_table_of_categories_have_the_same_intervals() -> None:
+    """One model a codec and a category for every box, so that both say the same."""
+    material = simulated(20, models=("01L", "02L"), labelers=("ann",))
+    boxes = tuple(replace(one, category=one.category or "SHAPE") for one in material.annotations)
+    material = replace(material, annotations=boxes, codecs={})
+    table = {row["model"].value: row for row in kind_table(count(material)).rows}
+
+    for name, (n, shares) in category_shares(count(material)).items():
+        assert (table[name]["boxes"].value, table[name]["without"].value) == (n, 0)
+        for kind in (*Category, "symbol"):
+            cell = table[name][kind.lower()]
+            assert (shares[kind].value, shares[kind].interval) == (cell.value, (cell.low, cell.high))
 
 
 def test_names_by_strangers_are_no_formulas_and_break_nothing(tmp_path: Path) -> None:

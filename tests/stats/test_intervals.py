@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
-from scipy.stats import quantile_test
+from scipy.stats import norm, quantile_test
+from scipy.stats import t as student
 
 from miscomp.report.summary import wilson, wilson_interval
 from miscomp.stats.intervals import quantile_cells, ratio, resampled, share_cell
 from miscomp.stats.tabular import Cell
+
+
+def few(photographs: int) -> float:
+    return float((norm.ppf(0.975) / student.ppf(0.975, photographs - 1)) ** 2)
 
 
 def test_a_share_of_photographs_that_count_once_has_the_wilson_interval() -> None:
@@ -19,17 +26,17 @@ def test_a_share_of_photographs_that_count_once_has_the_wilson_interval() -> Non
 
 
 def test_reconstructions_that_say_the_same_are_no_further_evidence() -> None:
-    """By hand: c photographs k times each, all alike, vary like c - 1 independent cases."""
+    """By hand: c photographs k times each, all alike, vary like c - 1 independent cases; fewer as c is small."""
     cell = share_cell([8] * 6 + [0] * 14, [8] * 20)
 
     assert (cell.value, cell.n) == (0.3, 160)
-    assert (cell.low, cell.high) == pytest.approx(wilson_interval(0.3, 19))
+    assert (cell.low, cell.high) == pytest.approx(wilson_interval(0.3, 19 * few(20)))
 
 
 def test_reconstructions_that_contradict_each_other_count_as_independent_at_most() -> None:
     cell = share_cell([1] * 10, [2] * 10)
 
-    assert (cell.low, cell.high) == pytest.approx(wilson(10, 20).interval)
+    assert (cell.low, cell.high) == pytest.approx(wilson_interval(0.5, 20 * few(10)))
 
 
 @pytest.mark.parametrize("share", [0, 1])
@@ -58,6 +65,19 @@ def test_the_interval_of_a_clustered_share_holds_the_truth_as_often_as_it_says()
 
     assert 0.93 <= inside / 800 <= 0.97
     assert naive / 800 < 0.75
+
+
+def test_few_photographs_with_many_boxes_claim_no_more_than_they_know() -> None:
+    """Oracle: 800 samples of 5 photographs with 1 to 60 boxes that are much alike, drawn around 0.5."""
+    rng = np.random.default_rng(1)
+    inside = 0
+    for _ in range(800):
+        boxes = rng.geometric(1 / 12, 5)
+        cell = share_cell(rng.binomial(boxes, rng.beta(0.5, 0.5, 5)).tolist(), boxes.tolist())
+        assert cell.low is not None and cell.high is not None
+        inside += cell.low <= 0.5 <= cell.high
+
+    assert inside / 800 > 0.87
 
 
 @pytest.mark.parametrize("n", [12, 25, 100, 731])
@@ -109,3 +129,15 @@ def test_ratios_without_a_denominator_or_without_variation_have_no_interval() ->
     assert ratio(np.zeros(9), np.zeros(9), 5).value is None
     same = ratio(np.full(9, 2.0), np.full(9, 2.0), 5)
     assert (same.value, same.interval) == (1.0, None)
+
+
+def test_a_ratio_that_varies_by_rounding_alone_has_no_interval() -> None:
+    """All boxes are alike, with a side that no sum of floating-point numbers holds exactly."""
+    boxes = np.random.default_rng(1).integers(1, 6, 40).astype(np.float64)
+    sums = resampled(np.stack([boxes * math.sqrt(13 * 17), boxes], axis=1), 500, 0)
+
+    found = ratio(sums[:, 0], sums[:, 1], 40)
+
+    assert len(np.unique(sums[:, 0] / sums[:, 1])) > 1
+    assert found.value == pytest.approx(math.sqrt(13 * 17))
+    assert found.interval is None

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
-import pytest
+from browser import NEEDS_BROWSER, dump
 from corpora import small_corpus
 
 from miscomp.stats.material import from_corpus
@@ -16,25 +13,7 @@ from miscomp.stats.page import write_report
 from miscomp.stats.page_choice import GalleryRequest
 from miscomp.stats.page_gallery import make_gallery
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(BROWSER is None, reason="Chromium is not installed; the page is not tried in a browser"),
-]
-
-
-def dump(path: Path, address: str, profile: Path) -> str:
-    """The document after its scripts have run, as Chromium writes it."""
-    command = [
-        str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-        "--disable-sync", "--disable-background-networking", "--disable-component-update",
-        f"--user-data-dir={profile}",
-        "--virtual-time-budget=20000", "--window-size=1366,768", "--dump-dom", f"{path.as_uri()}{address}",
-    ]  # fmt: skip
-    environment = {**os.environ, "HOME": str(profile)}
-    done = subprocess.run(command, capture_output=True, timeout=60, check=True, env=environment)
-    return done.stdout.decode("utf-8")
+pytestmark = NEEDS_BROWSER
 
 
 def test_the_viewer_opens_an_annotation_and_the_filters_count(tmp_path: Path) -> None:

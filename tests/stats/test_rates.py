@@ -46,3 +46,10 @@ def test_one_rate_has_no_deviation_and_no_rate_has_no_numbers() -> None:
     assert (one["mean"].value, one["mean"].low, one["std"].value) == (0.25, None, None)
     assert none["mean"].value is none["median"].value is None
     assert none["unknown"].value == 1
+
+
+def test_a_rate_that_never_varies_has_a_deviation_of_0_without_an_interval() -> None:
+    (row,) = rate_table(material([image(k, "x", bpp=0.3) for k in range(30)]), resamples=50).rows
+
+    assert (row["std"].value, row["std"].low, row["std"].high) == (0, None, None)
+    assert (row["mean"].low, row["mean"].high) == (None, None)

@@ -176,3 +176,21 @@ def test_the_tables_of_a_corpus_as_large_as_the_published_one_take_seconds(tmp_p
     assert time.process_time() - start < 10
     assert found.table("table2").rows[-1]["boxes"].value == 18019
     assert found.table("table2").rows[-1]["images"].value == 18756
+
+
+def test_every_table_of_simulated_boxes_says_so_by_itself(tmp_path: Path, some: Material) -> None:
+    found = make_statistics(some, tmp_path, QUICK)
+
+    silent = [one.name for one in found.tables if "simulated" not in one.note]
+    assert silent == ["rates"]
+    assert "one of them, drawn by the seed, counts in each" in found.table("areas").note
+
+
+def test_codecs_are_not_compared_by_what_a_detector_found(tmp_path: Path) -> None:
+    """Not even an empty table, which would say that nobody has seen the reconstructions."""
+    both, lines = simulated(6, labelers=("ann", "net"), detectors=("net",)), list[str]()
+
+    found = make_statistics(both, tmp_path, replace(QUICK, labelers=("net",)), telling=Telling(say=lines.append))
+
+    assert "comparison" not in [one.name for one in found.tables]
+    assert any("only detectors were named" in line for line in lines)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from miscomp.cli.table_options import AnnotationsOption, CorpusOrTables, ImagesOption
 from miscomp.errors import UsageError
 from miscomp.report.wording import visible
 
@@ -17,17 +18,10 @@ if TYPE_CHECKING:
 
 
 def agree(
-    corpus: Annotated[
-        Path | None, typer.Argument(metavar="[CORPUS]", help="Folder of the corpus; or give tables instead.")
-    ] = None,
+    corpus: CorpusOrTables = None,
     *,
-    annotations: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE.csv", help="Table of boxes; may be repeated: tables are put together."),
-    ] = None,
-    images: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE.csv", help="Table of reconstructions; may be repeated.")
-    ] = None,
+    annotations: AnnotationsOption = None,
+    images: ImagesOption = None,
     views: Annotated[
         list[Path] | None,
         typer.Option(

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from miscomp.cli.table_options import AnnotationsOption, CorpusOrTables, ImagesOption
 from miscomp.cli.talk import progress_bar, tell, tell_above
 from miscomp.errors import UsageError
 from miscomp.report.wording import one_line
@@ -27,20 +28,13 @@ _SHOWN = (
 
 
 def stats(
-    corpus: Annotated[
-        Path | None, typer.Argument(metavar="[CORPUS]", help="Folder of the corpus; or give tables instead.")
-    ] = None,
+    corpus: CorpusOrTables = None,
     *,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for tables, figures and the page.")
     ],
-    annotations: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE.csv", help="Table of boxes; may be repeated: tables are put together."),
-    ] = None,
-    images: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE.csv", help="Table of reconstructions; may be repeated.")
-    ] = None,
+    annotations: AnnotationsOption = None,
+    images: ImagesOption = None,
     views: Annotated[
         list[Path] | None,
         typer.Option(

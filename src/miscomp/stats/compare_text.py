@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from miscomp.stats.compare import Common, Comparison, ComparisonRow
+from miscomp.stats.resample import FEW
 from miscomp.stats.tabular import Cell, Column, StatTable
 
 LEVEL = 0.05
 """Corrected p-values below it are called a difference."""
-FEW = 20
-"""Fewer photographs than this decide nothing: the interval is then too narrow more often than it says."""
-
 _POINTS = 100
 _WORDING = {
     "annotated": ("a labeler finds something more often", " percentage points", _POINTS),
@@ -136,7 +134,8 @@ def comparison_table(comparison: Comparison) -> StatTable:
         "rate between reconstructions of the same photograph; nothing is extrapolated. Outcomes are per labeler who "
         f"saw the reconstruction. Intervals (95 %) draw photographs with replacement; p from {comparison.resamples} "
         "random flips of the differences' signs, and corrected (Holm) for all "
-        f"{comparison.tests} tests in this table. " + " ".join(cautions(comparison)),
+        f"{comparison.tests} tests in this table; such p are too small where a few photographs make most of the "
+        "difference. " + " ".join(cautions(comparison)),
         columns=_COLUMNS,
         rows=tuple(_row(row) for row in comparison.rows),
     )

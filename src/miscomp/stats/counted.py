@@ -89,9 +89,8 @@ def count(
     kept = replace(kept, images=rows)
     viewed = None if kept.views is None else frozenset(seen)
     note = _note(viewed, several, unrecorded, everyone=everyone, named=names)
-    simulated = sum(one.origin == Origin.SIMULATED for one in kept.annotations)
-    if simulated:
-        note = f"No person drew {simulated} of the {spelt(len(kept.annotations), 'box', 'boxes')}: simulated. {note}"
+    if made := by_nobody(kept.annotations):
+        note = f"{made} {note}"
     return Counted(
         material=kept,
         everyones=everyones,
@@ -101,6 +100,16 @@ def count(
         drawn=drawn,
         note=note,
     )
+
+
+def by_nobody(boxes: Sequence[Annotation]) -> str:
+    """A sentence on the boxes that look like people's and are not; empty where there are none."""
+    origins = Counter(one.origin for one in boxes)
+    kinds = {"simulated": origins[Origin.SIMULATED], "known from planting": origins[Origin.TRUTH]}
+    if not sum(kinds.values()):
+        return ""
+    made = " or ".join(name for name, number in kinds.items() if number)
+    return f"No person drew {sum(kinds.values())} of the {spelt(len(boxes), 'box', 'boxes')}: {made}."
 
 
 def model_order(material: Material) -> list[str]:

@@ -61,8 +61,9 @@ _COLUMNS = (
 )
 _NOTE = (
     "Intervals have 95 %. Shares: Wilson intervals; in rows of several models the reconstructions of a photograph "
-    "count as far as they vary like independent ones. Means: bootstrap over photographs. SCLIC does not say which side "
-    "length its Table 2 has; both are here. Where labelers draw only the first few of many alike, numbers of boxes are "
+    "count as far as they vary like independent ones. Means: bootstrap over photographs, too narrow where fewer than "
+    "20 have a box. SCLIC does not say which side length its Table 2 has; both are here. "
+    "Where labelers draw only the first few of many alike, numbers of boxes are "
     "lower bounds. Rates of codecs differ, so that rows do not rank architectures."
 )
 _SUMS = 4

@@ -8,14 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from miscomp.benchmark.bootstrap import Figure
 from miscomp.records import Annotation
 from miscomp.report.plots import INK, panels, save_plot
 from miscomp.report.summary import UNCLASSIFIED, Share, wilson
 from miscomp.report.wording import count
 from miscomp.stats.counted import Counted, model_order
+from miscomp.stats.describe import by_photograph
 from miscomp.stats.figure_look import (
     RATE_LABEL,
     codecs_of,
@@ -26,7 +25,6 @@ from miscomp.stats.figure_look import (
     plain,
     scale_rates,
 )
-from miscomp.stats.intervals import ratio, resampled
 from miscomp.stats.material import Material
 from miscomp.stats.tabular import StatFigure
 from miscomp.taxonomy import Category
@@ -34,7 +32,6 @@ from miscomp.taxonomy import Category
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_RESAMPLES = 1000
 _ALL = "all"
 _KINDS = (*(one.value for one in Category), UNCLASSIFIED, "symbol")
 _TITLES = {UNCLASSIFIED: "no category", "symbol": "a symbol changed"}
@@ -111,13 +108,13 @@ def prevalence(counted: Counted) -> dict[str, tuple[float, Share]]:
     }
 
 
-def draw_categories(counted: Counted, folder: Path, *, seed: int = 0) -> StatFigure | None:
+def draw_categories(counted: Counted, folder: Path) -> StatFigure | None:
     """Shares of the boxes by main category and of those in which a symbol changed, by codec; none without boxes."""
-    shares = category_shares(counted, seed=seed)
+    shares = category_shares(counted)
     if not shares:
         return None
     title = "Categories of miscompressions"
-    subtitle = "Share of each codec's boxes (n), by main category; lines: 95 % intervals over resampled pictures."
+    subtitle = "Share of each codec's boxes (n), by main category; lines: 95 % Wilson intervals, pictures as clusters."
     # The next round share beyond everything that is drawn.
     ends = [
         end or 0.0 for _, found in shares.values() for one in found.values() for end in one.interval or (one.value,)
@@ -137,8 +134,8 @@ def draw_categories(counted: Counted, folder: Path, *, seed: int = 0) -> StatFig
         save_plot(figure, folder / "categories")
     note = (
         f"{counted.note} Share of the boxes by main category, and, apart from that, of the boxes in which a symbol"
-        f" changed; 95 % percentile intervals of {_RESAMPLES} resamples of the pictures (seed {seed}), since boxes of a"
-        " picture resemble each other. A picture with many boxes counts for more. Where labelers may leave the category"
+        " changed; 95 % Wilson intervals, in which boxes of a picture count as far as they vary like independent ones."
+        " A picture with many boxes counts for more. Where labelers may leave the category"
         f" out, the shares are of what they chose to say. {_spelt(shares)}"
     )
     return StatFigure(name="categories", title=title, note=note)
@@ -152,7 +149,7 @@ def _draw_bars(axes: Axes, shares: Sequence[Figure], colour: str) -> None:
             axes.plot(ends, [place, place], color=INK, lw=1.3, marker="|", ms=5, zorder=4, clip_on=False)
 
 
-def category_shares(counted: Counted, *, seed: int = 0) -> dict[str, tuple[int, Mapping[str, Figure]]]:
+def category_shares(counted: Counted) -> dict[str, tuple[int, Mapping[str, Figure]]]:
     """By codec, and for all where there are several: the boxes, and the share of each category and of symbols."""
     material = counted.material
     groups = {
@@ -161,23 +158,22 @@ def category_shares(counted: Counted, *, seed: int = 0) -> dict[str, tuple[int, 
     }
     groups = {codec: boxes for codec, boxes in groups.items() if boxes}
     shares: dict[str, tuple[int, Mapping[str, Figure]]] = {
-        codec: (len(boxes), _shares(boxes, seed)) for codec, boxes in groups.items()
+        codec: (len(boxes), _shares(boxes)) for codec, boxes in groups.items()
     }
     if len(groups) > 1 and _ALL not in groups:
-        shares[_ALL] = (len(material.annotations), _shares(material.annotations, seed))
+        shares[_ALL] = (len(material.annotations), _shares(material.annotations))
     return shares
 
 
-def _shares(boxes: Sequence[Annotation], seed: int) -> dict[str, Figure]:
-    """Pictures are resampled of those that have a box, since the others do not move a share of boxes."""
-    place = {sha1: number for number, sha1 in enumerate(sorted({one.image_sha1 for one in boxes}))}
-    counts = np.zeros((len(place), len(_KINDS) + 1))
-    for one in boxes:
-        main = one.categories[0].value if one.categories else UNCLASSIFIED
-        counts[place[one.image_sha1], [_KINDS.index(main), -1]] += 1
-        counts[place[one.image_sha1], _KINDS.index("symbol")] += one.symbol
-    sums = resampled(counts, _RESAMPLES, seed)
-    return {kind: ratio(sums[:, at], sums[:, -1], len(place)) for at, kind in enumerate(_KINDS)}
+def _shares(boxes: Sequence[Annotation]) -> dict[str, Figure]:
+    """With the intervals of the table of categories."""
+    mains = [(one.image_sha1, one.categories[0].value if one.categories else UNCLASSIFIED) for one in boxes]
+    cells = {kind: by_photograph([(sha1, main == kind) for sha1, main in mains]) for kind in _KINDS[:-1]}
+    cells["symbol"] = by_photograph([(one.image_sha1, one.symbol) for one in boxes])
+    return {
+        kind: Figure(value=None if one.value is None else float(one.value), interval=(one.low, one.high))
+        for kind, one in cells.items()
+    }
 
 
 def _spelt(shares: Mapping[str, tuple[int, Mapping[str, Figure]]]) -> str:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.special import ndtri, stdtrit
 from scipy.stats import binom
 
 from miscomp.benchmark.bootstrap import LEVEL, Figure, Floats, figure
@@ -31,12 +32,17 @@ def resampled(values: Floats, resamples: int, seed: int) -> Floats:
 def ratio(above: Floats, below: Floats, sources: int) -> Figure:
     """A ratio of two sums and its percentile interval; undefined where nothing is below.
 
-    No interval where all resamples agree: a width of 0 would read as certainty.
+    No interval where all resamples agree but for rounding: a width of 0 would read as certainty.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         values = np.where(below > 0, above / below, np.nan)
     known = values[~np.isnan(values)]
-    return figure(values, 1 if bool((known == known[:1]).all()) else sources)
+    return figure(values, 1 if alike(known) else sources)
+
+
+def alike(values: Floats) -> bool:
+    """Whether all are the same but for rounding, which depends on the order of a sum."""
+    return bool(np.allclose(values, values[:1], rtol=1e-9, atol=0))
 
 
 def share_cell(hits: Sequence[int], totals: Sequence[int]) -> Cell:
@@ -44,8 +50,9 @@ def share_cell(hits: Sequence[int], totals: Sequence[int]) -> Cell:
 
     Where a photograph counts more than once, what is alike in its reconstructions is no further evidence: the interval
     is that of as many independent cases as would vary like this (Kish 1965, section 8.2: n over the design effect,
-    which is taken as at least 1). At shares of 0 and 1 it is that of as many cases as photographs. Undefined for a
-    total of 0.
+    which is taken as at least 1), and of fewer where the effect itself is known from few photographs (Korn and Graubard
+    1998: times the square of the normal over Student's quantile). At shares of 0 and 1 it is that of as many cases as
+    photographs. Undefined for a total of 0.
     """
     y, m = np.asarray(hits, dtype=np.float64), np.asarray(totals, dtype=np.float64)
     y, m = y[m > 0], m[m > 0]
@@ -60,8 +67,14 @@ def share_cell(hits: Sequence[int], totals: Sequence[int]) -> Cell:
     else:
         variance = float(((y - share * m) ** 2).sum()) * len(m) / max(len(m) - 1, 1) / n**2
         design = max(variance * n / (share * (1 - share)), 1.0)
-        low, high = wilson_interval(share, max(n / design, 1.0) if len(m) > 1 else 1.0)
+        cases = n / design * _few(len(m)) if len(m) > 1 else 1.0
+        low, high = wilson_interval(share, max(cases, 1.0))
     return Cell(value=share, low=low, high=high, n=n)
+
+
+def _few(photographs: int) -> float:
+    tail = (1 + LEVEL) / 2
+    return float((ndtri(tail) / stdtrit(photographs - 1, tail)) ** 2)
 
 
 def quantile_cells(values: Sequence[float]) -> tuple[Cell, Cell, Cell]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from miscomp.benchmark.bootstrap import Figure
 from miscomp.stats.agreement import Agreement, AgreementRow, agree
 from miscomp.stats.cells import CellShare
-from miscomp.stats.counted import Counted
+from miscomp.stats.counted import Counted, by_nobody
 from miscomp.stats.describe import by_photograph
 from miscomp.stats.material import Pair
 from miscomp.stats.tabular import Cell, Column, StatTable
@@ -89,7 +89,8 @@ def labeler_table(counted: Counted) -> StatTable:
         }
         for name in material.labelers
     )
-    return StatTable(name="labelers", title="Labelers", note=_NOTE, columns=_COLUMNS, rows=rows)
+    note = f"{by_nobody(material.annotations)} {_NOTE}".lstrip()
+    return StatTable(name="labelers", title="Labelers", note=note, columns=_COLUMNS, rows=rows)
 
 
 def agreement_table(counted: Counted, *, resamples: int, seed: int) -> StatTable | None:

@@ -20,6 +20,8 @@ from miscomp.taxonomy import Origin
 Pair = tuple[str, str]
 """A reconstruction: SHA-1 of the picture, and the model."""
 
+LEAST_BPP, MOST_BPP = 1e-9, 1e9
+"""What a table may call a real rate; beyond, means and logarithms of rates would overflow."""
 _RATE = re.compile(r"(.+?)([LH])")
 
 
@@ -109,12 +111,20 @@ def from_corpus(corpus: Corpus) -> Material:
 def from_tables(
     annotations: Sequence[Path], images: Sequence[Path], views: Sequence[Path] = (), models: Sequence[Path] = ()
 ) -> Material:
-    """Bare tables, several of a kind put together. Raises `TableError` that names the file."""
-    rows = {(one.image_sha1, one.model): one for path in images for one in read(path, ImageRow)}
+    """Bare tables, several of a kind put together; what stands in several of them counts once.
+
+    Raises `TableError` that names the file, also for a reconstruction that two rows tell differently.
+    """
+    rows: dict[Pair, ImageRow] = {}
+    for path in images:
+        for row in read(path, ImageRow):
+            rows[row.image_sha1, row.model] = _joined(path, rows.get((row.image_sha1, row.model)), row)
     boxes: dict[tuple[str, ...], Annotation] = {}
     for path in annotations:
         for one in read(path, Annotation):
-            boxes[one.image_sha1, one.model, one.labeler, one.id, f"{one.x},{one.y},{one.w},{one.h}"] = one
+            key = (one.image_sha1, one.model, one.labeler, one.id, f"{one.x},{one.y},{one.w},{one.h}")
+            if boxes.setdefault(key, one) != one:
+                raise TableError(path, f"{one.id} of {one.labeler} stands there twice and differs; leave one out")
     material = Material(
         images=tuple(rows.values()),
         annotations=tuple(boxes.values()),
@@ -122,6 +132,20 @@ def from_tables(
         models={one.model: one for path in models for one in read(path, ModelRow)},
     )
     return _checked(annotations[0] if annotations else Path("annotations.csv"), material)
+
+
+def _joined(where: Path, first: ImageRow | None, second: ImageRow) -> ImageRow:
+    """One row of two on a reconstruction. Raises `TableError` for another size or rate, or a rate that is none."""
+    if second.bpp is not None and not LEAST_BPP <= second.bpp <= MOST_BPP:
+        what = f"{second.filename} by {second.model} has {second.bpp} bpp"
+        raise TableError(where, f"{what}; rates lie in {LEAST_BPP:g} to {MOST_BPP:g}, or are left empty")
+    if first is None:
+        return second
+    one, other = ((row.width, row.height, row.bpp) for row in (first, second))
+    if one[:2] != other[:2] or (None not in (one[2], other[2]) and one[2] != other[2]):
+        told = " and ".join(f"{width} x {height} pixels, {bpp or 'unknown'} bpp" for width, height, bpp in (one, other))
+        raise TableError(where, f"{second.filename} by {second.model} is there twice: {told}; leave out the wrong row")
+    return first if second.bpp is None else second
 
 
 def _checked(where: Path, material: Material) -> Material:
@@ -155,3 +179,19 @@ def chosen(material: Material, *, labelers: Iterable[str] = (), models: Iterable
         if material.flags is None
         else frozenset(one for one in material.flags if one[1] in what and one[2] in who),
     )
+
+
+def apart(material: Material) -> list[str]:
+    """A sentence on everyone whose boxes are all in models that nobody else has a box in.
+
+    Without views that reads as "saw the others' and found nothing", though it may be one codec under two names.
+    """
+    where: defaultdict[str, set[str]] = defaultdict(set)
+    for one in material.annotations:
+        where[one.labeler].add(one.model)
+    return [
+        f"{name} has boxes by {', '.join(sorted(models))} alone, where nobody else has any. Tables that call one model "
+        "by two names, or models that not all have seen, give numbers that mean nothing: give --views, or one --model."
+        for name, models in sorted(where.items())
+        if len(where) > 1 and not any(models & others for who, others in where.items() if who != name)
+    ]

@@ -10,7 +10,7 @@ from miscomp.benchmark.bootstrap import Floats, figure
 from miscomp.corpus.inventory import spread
 from miscomp.records import ImageRow
 from miscomp.stats.counted import model_order
-from miscomp.stats.intervals import quantile_cells, ratio, resampled
+from miscomp.stats.intervals import alike, quantile_cells, ratio, resampled
 from miscomp.stats.material import Material
 from miscomp.stats.tabular import Cell, Column, StatTable
 
@@ -33,7 +33,8 @@ _COLUMNS = (
 _NOTE = (
     "Real rates: bits of the file on disk per pixel, of each reconstruction, viewed or not. The numbers describe these "
     "reconstructions exactly. The 95 % intervals say how well they are known for photographs like these: bootstrap "
-    "over photographs for mean and standard deviation, order statistics for quartiles."
+    "over photographs for mean and standard deviation, too narrow for fewer than 20 of them; order statistics for "
+    "quartiles."
 )
 _SUMS = 3
 """Columns of sums that a model needs: number, deviations from its mean, and their squares."""
@@ -102,7 +103,8 @@ def _numbers(rows: Sequence[ImageRow], sums: Floats) -> dict[str, Cell]:
     mean = ratio(steps, number, found.n).interval
     with np.errstate(invalid="ignore", divide="ignore"):
         variance = np.where(number > 1, (squares - steps**2 / number) / (number - 1), np.nan)
-    std = figure(np.sqrt(np.maximum(variance, 0)), found.n).interval
+    deviations = np.sqrt(np.maximum(variance, 0))
+    std = figure(deviations, 1 if alike(deviations[~np.isnan(deviations)]) else found.n).interval
     low, high = (found.mean + (end or 0.0) for end in mean) if mean else (None, None)
     return {
         "mean": Cell(value=found.mean, low=low, high=high, n=found.n),

@@ -21,6 +21,8 @@ Method = Literal["percentile", "bca"]
 Measure = Callable[[Floats], Floats]
 """Counts of units by kind (n, kinds) to n values; NaN where it is undefined."""
 
+FEW = 20
+"""Intervals drawn from fewer photographs than this hold the truth less often than they say."""
 _CHUNK = 2**22
 """Numbers that a step of the drawing holds at most: 32 MiB each array."""
 _BINOMIAL_COST = 20

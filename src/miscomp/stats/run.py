@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,7 +24,7 @@ from miscomp.records import Failure
 from miscomp.stats.areas import area_table
 from miscomp.stats.compare import TARGETS, compare
 from miscomp.stats.compare_text import comparison_table
-from miscomp.stats.counted import Counted, count
+from miscomp.stats.counted import Counted, by_nobody, count
 from miscomp.stats.describe import table2
 from miscomp.stats.factors import factor_table, features_of
 from miscomp.stats.figures import FIGURES, draw
@@ -210,7 +210,7 @@ def _tables(
     tables = [
         table2(counted, **drawn),
         rate_table(counted.material, **drawn),
-        area_table(counted.material),
+        _noted(area_table(counted.material), counted.note),
         prevalence_table(counted),
         kind_table(counted),
         labeler_table(counted),
@@ -226,10 +226,17 @@ def _tables(
         tables.append(factor_table(counted, features_of(corpus) if corpus is not None else {}))
     if counted.viewed is None:
         say("codecs are not compared: nothing says who has seen what")
+    elif not counted.everyones.people:
+        say("codecs are not compared: only what people found is, and only detectors were named")
     else:
         say("comparing codecs")
-        tables.append(comparison_table(compare(counted.everyones, options.targets, **drawn)))
+        compared = comparison_table(compare(counted.everyones, options.targets, **drawn))
+        tables.append(_noted(compared, by_nobody(counted.everyones.annotations)))
     return tables
+
+
+def _noted(table: StatTable, first: str) -> StatTable:
+    return replace(table, note=f"{first} {table.note}".lstrip())
 
 
 def _gallery(
