@@ -16,7 +16,7 @@ from miscomp.corpus.schema import fetch
 from miscomp.records import ImageRow
 from miscomp.report.wording import count
 from miscomp.stats.counted import Counted
-from miscomp.stats.regression import Bools, Floats, Regression, regress
+from miscomp.stats.regression import NOT_FITTED, Bools, Floats, Regression, regress
 from miscomp.stats.tabular import Cell, Column, StatTable
 
 MOST_MISSING = 0.2
@@ -165,8 +165,8 @@ def _cells(term: _Term, result: Regression, name: str, outcome: Bools) -> dict[s
     there = np.isfinite(term.values) if term.level is None else term.level
     odds = result.odds.get(name, Figure(value=None))
     left_out = result.left_out.get(name, "")
-    if left_out:
-        left_out = f"{left_out}: {result.problem}" if result.problem and name not in result.odds else left_out
+    if left_out == NOT_FITTED and result.problem:  # other reasons stand for themselves
+        left_out = f"{left_out}: {result.problem}"
     return {
         "factor": Cell(value=term.factor),
         "compared": Cell(value=term.compared),
