@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from corpora import small_corpus
 from labelled import simulated, write_corpus
 from typer.testing import CliRunner
 
@@ -103,3 +104,9 @@ def test_damaged_pictures_are_listed_and_make_the_exit_code(tmp_path: Path) -> N
     assert code == 1
     assert "failed: " in err
     assert out.splitlines()[-1].startswith("statistics: ")
+
+
+def test_a_corpus_without_labels_is_described_and_said_to_have_none(tmp_path: Path) -> None:
+    small_corpus(tmp_path / "c", images=1, labels=False)
+    code, _, err = run(tmp_path / "c", "-o", tmp_path / "s", *QUICK)
+    assert code == 0 and "no annotations yet" in err

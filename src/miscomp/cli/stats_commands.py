@@ -104,6 +104,8 @@ def stats(
         raise UsageError("stats needs a corpus, or tables: --annotations annotations.csv --images images.csv")
     opened = open_corpus(corpus) if corpus is not None else None
     material = from_corpus(opened) if opened is not None else from_tables(*tables)
+    if not material.annotations:
+        tell("there are no annotations yet: what follows from them is 0 or undefined in every table")
     title = (opened.config.about.title or opened.folder.resolve().name) if opened else tables[0][0].name
     with progress_bar(transient=True) as bar:
         task = bar.add_task("cutting out annotations", total=None, visible=False)
