@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing, nullcontext
@@ -14,6 +13,7 @@ import typer
 
 from miscomp.cli.corpus_options import CorpusArgument
 from miscomp.cli.talk import JsonOption, progress_bar, tell
+from miscomp.workers import cores
 
 if TYPE_CHECKING:
     from miscomp.corpus.config import Images
@@ -72,7 +72,9 @@ def add(
     whole = False
     try:
         with nullcontext() if dry_run else opened.owned():
-            work = add_pictures(opened, listing.files, provenance, jobs=jobs or _cores(), dry_run=dry_run)
+            work = add_pictures(
+                opened, listing.files, provenance, jobs=jobs or min(cores(), _MOST_JOBS), dry_run=dry_run
+            )
             with closing(work), progress_bar(transient=True) as bar:
                 for result in bar.track(work, total=len(listing.files), description=""):
                     results.append(result)  # one by one: what is there when an error comes is told
@@ -88,11 +90,6 @@ def add(
         tell("nothing was written: --dry-run")
     if any(one.outcome == Outcome.FAILED for one in results):
         raise typer.Exit(1)
-
-
-def _cores() -> int:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, _MOST_JOBS)
 
 
 def _tell_plan(listing: Listing, images: Images, source: str) -> None:

@@ -7,7 +7,6 @@ cores there are changes the time and not one bit of the result.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,8 @@ from itertools import product
 from typing import NamedTuple, TypeVar
 
 import torch
+
+from miscomp.workers import cores
 
 MOST_WORKERS = 4
 """Most blocks at a time: each takes about 150 MB."""
@@ -108,7 +109,7 @@ def _set_one() -> int:
 
 def workers() -> int:
     """How many blocks are worked on at a time: the cores that this process may use, at most `MOST_WORKERS`."""
-    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, MOST_WORKERS)
+    return min(cores(), MOST_WORKERS)
 
 
 def in_parallel(work: Callable[[T], None], items: Iterable[T]) -> None:

@@ -7,7 +7,6 @@ and uses the name as a part of a path. So a file is parsed here first, and only 
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from miscomp.codecs.base import MAX_MEGAPIXELS
 from miscomp.codecs.external import Program, ask, find_executable, git_commit, read_timeout_s
 from miscomp.codecs.rows import CodecRow
 from miscomp.errors import StreamError, UsageError
+from miscomp.folders import file_sha256
 from miscomp.images import Pixels
 
 SCRIPT = "MISCOMP_TFCI"
@@ -124,7 +124,7 @@ class Tfci:
         """What codes: the script's commit or else its SHA-256, and the library's version where its Python tells it."""
         script = Path(self.program.command[-1])
         commit = git_commit(script)
-        which = f"commit {commit}" if commit else f"SHA-256 {_sha256(script)}"
+        which = f"commit {commit}" if commit else f"SHA-256 {file_sha256(script)}"
         library = ""
         if len(self.program.command) == 2:
             question = "from importlib.metadata import version; print(version('tensorflow-compression'))"
@@ -252,8 +252,3 @@ def _varint(content: bytes, position: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, position + index + 1
     raise ValueError("a number is longer than ten bytes")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,7 +5,6 @@ Beside each file stands `NAME.sha256`, as `sha256sum -c` reads it: the hash that
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -22,7 +21,7 @@ from miscomp.codecs.connections import check_address
 from miscomp.codecs.downloads import Limits, Progress, discard, download
 from miscomp.codecs.locks import locked
 from miscomp.errors import UsageError, WeightsError
-from miscomp.folders import replacing, write_text
+from miscomp.folders import file_sha256, replacing, write_text
 
 FOLDER_VARIABLE = "MISCOMP_WEIGHTS"
 MIRROR_VARIABLE = "MISCOMP_WEIGHTS_URL"
@@ -130,7 +129,7 @@ def _check(checkpoint: Checkpoint, path: Path) -> Checked:
     found, known = "", recorded(checkpoint)
     verdict: Verdict
     try:
-        found = _hash(path)
+        found = file_sha256(path)
     except FileNotFoundError:
         verdict = "missing"
     except OSError:
@@ -147,11 +146,6 @@ def _check(checkpoint: Checkpoint, path: Path) -> Checked:
 
 def _record(path: Path) -> Path:
     return path.with_name(path.name + ".sha256")
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _address(checkpoint: Checkpoint, mirror: str) -> str:
@@ -186,7 +180,7 @@ def _hash_given(path: Path) -> str:
     try:
         if not path.is_file():
             raise WeightsError(path, "no such file; give a file, or a folder that holds it under its published name")
-        return _hash(path)
+        return file_sha256(path)
     except OSError as error:
         raise WeightsError(path, f"cannot be read: {error.strerror}") from error
 
@@ -203,7 +197,7 @@ def _copy_in(checkpoint: Checkpoint, source: Path, target: Path, *, limits: Limi
             with source.open("rb") as old, copy.open("wb") as new:
                 while chunk := old.read(2**20):
                     new.write(chunk)
-            found = _hash(copy)
+            found = file_sha256(copy)
             if not found.startswith(checkpoint.sha256):
                 use = f"name them as {checkpoint.codec}@file:{source}" if checkpoint.codec else "give the file itself"
                 raise WeightsError(
@@ -225,7 +219,7 @@ def _download(
 ) -> None:
     part = target.with_name(target.name + ".part")
     whole = download(url, part, limits=limits, progress=progress)
-    found = _hash(part)
+    found = file_sha256(part)
     if not found.startswith(checkpoint.sha256):
         discard(part)
         raise WeightsError(

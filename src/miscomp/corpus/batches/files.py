@@ -19,6 +19,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from miscomp.corpus.compress import space
 from miscomp.corpus.corpus import DATABASE, Corpus
 from miscomp.corpus.entries import Assignment, Batch, BatchItem, BatchKind, Copied, Reconstruction, SourceImage, now
 from miscomp.corpus.schema import COPIED, add, count, fetch
@@ -196,8 +197,8 @@ def _place(corpus: Corpus, source: tuple[Path, str], target: Path, *, link: bool
 
 
 def _check_space(corpus: Corpus, folder: Path, size: int) -> None:
-    free, least = shutil.disk_usage(folder).free, corpus.config.compress.min_free_gib
-    if free - size < least * _GIB:
+    free, least = space.free_bytes(folder), corpus.config.compress.min_free_gib
+    if free - size < space.least(corpus):
         raise UsageError(
             f"{folder.parent}: {free / _GIB:.1f} GiB are free, and {least} (min_free_gib) are to stay so; make space, "
             "take --link on the corpus' own disk, or name one labeler with --labeler"

@@ -6,7 +6,6 @@ that was cut off is finished by another: the row says first that the picture is 
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,8 +20,8 @@ from miscomp.corpus.samples.removal import delete_from_sample
 from miscomp.corpus.samples.rows import SAMPLE
 from miscomp.corpus.schema import DECISION, RECONSTRUCTION, REJECTED, SUGGESTION, fetch, put
 from miscomp.errors import InputError, UsageError
+from miscomp.folders import file_sha256
 
-_BLOCK = 1 << 20
 _OWN = (ORIGINALS, STREAMS, RECONSTRUCTIONS, INCOMING, "screening", "orphans")
 
 
@@ -115,21 +114,13 @@ def _delete_elsewhere(place: Path, image_sha1: str, hashes: set[str]) -> Iterato
         if path.is_symlink() or not path.is_file():
             continue
         try:
-            if image_sha1 in path.name or _sha256(path) in hashes:
+            if image_sha1 in path.name or file_sha256(path) in hashes:
                 path.unlink()
                 yield path
         except OSError as error:
             raise InputError(
                 path, f"could not be looked at or deleted: {error}; delete it and run this again"
             ) from error
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _forget_text(corpus: Corpus) -> None:

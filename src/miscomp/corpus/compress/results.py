@@ -20,10 +20,10 @@ from miscomp.corpus.corpus import INCOMING, Corpus, reconstruction_file, stream_
 from miscomp.corpus.entries import Environment, ModelEntry, Reconstruction, SourceImage, now
 from miscomp.corpus.schema import FAILED, RECONSTRUCTION, add, fetch, within
 from miscomp.errors import InputError
+from miscomp.folders import file_sha256
 
 _AT_ONCE = 200
 """Results of one transaction."""
-_BLOCK = 1 << 20
 _FEW = 40
 """Files that are brought to the disk one by one; of more, everything is at once, which takes less."""
 
@@ -180,14 +180,10 @@ def _settle(files: Sequence[Path]) -> None:
 
 def _sha256(path: Path) -> str:
     """Of a file; empty where it is not there or cannot be read."""
-    digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK):
-                digest.update(block)
+        return file_sha256(path)
     except OSError:
         return ""
-    return digest.hexdigest()
 
 
 def _keys(found: Iterable[_Found]) -> list[tuple[str, str]]:

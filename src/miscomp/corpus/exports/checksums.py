@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from miscomp.corpus.exports.release import file_sha256
-from miscomp.folders import write_text
+from miscomp.folders import file_sha256, write_text
 
 SUMS = "SHA256SUMS"
 

@@ -14,10 +14,11 @@ from typing import Any
 from miscomp.corpus.exports.croissant_words import COLUMNS, CONTEXT, responsible
 from miscomp.corpus.exports.facts import facts_of
 from miscomp.corpus.exports.parquet import FOLDER as PARQUET
-from miscomp.corpus.exports.release import Release, file_sha256
+from miscomp.corpus.exports.release import Release
 from miscomp.corpus.exports.tables import Table, tables_of
 from miscomp.corpus.exports.wording import licence_url
 from miscomp.errors import UsageError
+from miscomp.folders import file_sha256
 from miscomp.tables import columns
 
 FILE = "croissant.json"

@@ -7,22 +7,21 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from miscomp.corpus.compress.space import free_bytes
 from miscomp.corpus.corpus import Corpus, original_file
 from miscomp.corpus.exports.release import (
     Pixels,
     Release,
-    file_sha256,
     published_original,
     published_reconstruction,
     published_stream,
 )
 from miscomp.errors import InputError, MiscompError, UsageError
-from miscomp.folders import replacing
+from miscomp.folders import file_sha256, replacing
 
 Progress = Callable[[int, int, str], None]
 """Called with how many are done, how many there are, and the name of the last."""
@@ -93,7 +92,7 @@ def place(
 
 def _check_space(corpus: Corpus, folder: Path, items: Iterable[Item]) -> None:
     needed = sum(_size(corpus.folder / one.source) for one in items if not (folder / one.target).exists())
-    free = shutil.disk_usage(folder).free
+    free = free_bytes(folder)
     if needed and needed + _SPARE > free:
         raise UsageError(
             f"the pictures need {needed / 2**30:.1f} GiB, {folder} has {free / 2**30:.1f} GiB; choose another disk, or "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -16,8 +15,6 @@ IMAGES = "images"
 """Below it lie `originals/ab/`, `reconstructions/MODEL/ab/` and `streams/MODEL/ab/`, as in the corpus."""
 
 Pixels = Literal["none", "link", "copy"]
-
-_CHUNK = 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,12 +83,3 @@ def published_reconstruction(image_sha1: str, model: str) -> str:
 def published_stream(row: Reconstruction) -> str:
     """Name of a compressed file."""
     return f"{IMAGES}/{stream_file(row.image_sha1, row.model, Path(row.stream_file).suffix)}"
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's content, 64 hex digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()

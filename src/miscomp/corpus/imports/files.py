@@ -15,6 +15,7 @@ from itertools import product
 from pathlib import Path
 from typing import Literal
 
+from miscomp.corpus.compress import space
 from miscomp.corpus.corpus import Corpus, original_file, reconstruction_file, stream_file
 from miscomp.corpus.entries import Reconstruction, SourceImage
 from miscomp.corpus.imports.known import Pair
@@ -228,7 +229,7 @@ def _say_missing(taken: Taken) -> None:
 
 def _need_space(corpus: Corpus, wanted: list[_Wanted]) -> None:
     need = sum(one.source.stat().st_size for one in wanted)
-    free = shutil.disk_usage(corpus.folder).free - int(corpus.config.compress.min_free_gib * 2**30)
+    free = space.free_bytes(corpus.folder) - space.least(corpus)
     if need > free:
         raise UsageError(
             f"copies need {need / 2**30:.1f} GiB, {corpus.folder} has {max(free, 0) / 2**30:.1f} GiB for them "
