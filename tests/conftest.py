@@ -16,11 +16,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 @pytest.fixture(autouse=True)
 def _closed_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Refuse every connection that leaves the process, but for tests marked `network`; `ray`: this machine's too."""
+    """Refuse every connection that leaves the process; `ray` and `loopback`: this machine, `network`: the network."""
     if request.node.get_closest_marker("network"):
         return
 
-    connect, own = socket.socket.connect, request.node.get_closest_marker("ray") is not None
+    connect = socket.socket.connect
+    own = any(request.node.get_closest_marker(name) for name in ("ray", "loopback"))
 
     def refuse(self: socket.socket, address: Any) -> None:
         if own and self.family == socket.AF_INET and address[0] == "127.0.0.1":

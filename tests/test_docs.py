@@ -20,6 +20,8 @@ from miscomp.training.config import DetectorConfig, JpegSimConfig, TrainConfig
 PROJECT = Path(__file__).parents[1]
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
 RUNS = re.compile(r"<!-- runs -->\n```python\n(.*?)```", re.DOTALL)
+MORE_PAGES = {"corpus": ["publish.md"], "annotate": ["annotate_server.md", "labeler_training.md"]}
+"""Where else options of a command may be explained."""
 LINK = re.compile(r"\]\((?!https?://)([^)#]+)")
 
 
@@ -41,9 +43,9 @@ def options_of(name: str) -> list[str]:
 @pytest.mark.parametrize("name", COMMANDS.names)
 def test_every_command_is_in_the_documents(name: str) -> None:
     assert any(f"miscomp {name}" in page.read_text(encoding="utf-8") for page in PAGES if page.parent.name == "docs")
-    for inner in getattr(build(COMMANDS[name]), "commands", {}):
-        pages = ("README.md", "docs/training.md", "docs/secure.md", "docs/corpus.md", "docs/publish.md")
-        assert any(f"miscomp {name} {inner}" in text_of(page) for page in pages)
+    inners = getattr(build(COMMANDS[name]), "commands", {})
+    for inner in (word for word, one in inners.items() if not one.hidden):
+        assert any(f"miscomp {name} {inner}" in page.read_text(encoding="utf-8") for page in PAGES)
 
 
 def test_the_readme_begins_with_the_two_commands() -> None:
@@ -65,10 +67,11 @@ def test_the_readme_begins_with_the_two_commands() -> None:
         ("corpus.md", "corpus"),
         ("agreement.md", "agree"),
         ("statistics.md", "stats"),
+        ("annotate.md", "annotate"),
     ],
 )
 def test_every_option_of_a_command_is_on_its_page(page: str, name: str) -> None:
-    pages = [page, "images.md", *(["publish.md"] if name == "corpus" else [])]
+    pages = [page, "images.md", *MORE_PAGES.get(name, ())]
     shown = "".join(text_of(f"docs/{one}") for one in pages)
     short = {"--output": "-o", "--text": "--no-text", "--plots": "--no-plots", "--swap": "--no-swap"}
     short |= {"--controls": "--no-controls", "--memory": "--no-memory"}

@@ -132,7 +132,8 @@ class Annotation:
     """One box around one (candidate) miscompression, drawn by a person or found by a detector.
 
     `score` and the four decision nodes lie in [0, 1]; for `changed` and `relevant` more speaks for a
-    miscompression, for `suspicion` and `expected` more speaks against one. People leave them empty.
+    miscompression, for `suspicion` and `expected` more speaks against one. People answer 0 (no), 0.5 (unsure)
+    or 1 (yes), or leave them empty.
     """
 
     id: str

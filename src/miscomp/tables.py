@@ -11,10 +11,10 @@ import csv
 import operator
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import Any, TypeVar
 
 from miscomp.errors import TableError
 from miscomp.folders import replacing
@@ -86,22 +86,25 @@ def _read_cell(text: str, kind: type, optional: bool) -> object:
 class _LineFeeds:
     """Ends rows in a line feed. The csv module quotes a carriage return only where it is part of the row's end."""
 
-    def __init__(self, file: TextIO) -> None:
-        self._file = file
+    def write(self, row: str) -> str:
+        return row.removesuffix("\r\n") + "\n"
 
-    def write(self, row: str) -> int:
-        return self._file.write(row.removesuffix("\r\n") + "\n")
+
+def lines(path: Path, record: type[Record], rows: Iterable[Record]) -> Iterator[str]:
+    """A table line by line, the header first; `path` is what a `TableError` names."""
+    kinds = _types(record)
+    # What the file's write returns, the writer's writerow returns.
+    writer = csv.writer(_LineFeeds(), lineterminator="\r\n", quoting=csv.QUOTE_MINIMAL)
+    yield str(writer.writerow(kinds))
+    for number, row in enumerate(rows, 1):
+        yield str(writer.writerow(_write_row(path, number, row, kinds)))
 
 
 def write(path: Path, record: type[Record], rows: Iterable[Record]) -> None:
     """Write a table (header always) to `path`, atomically. Raises `TableError` for what could not be read back."""
-    kinds = _types(record)
     try:
         with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(_LineFeeds(file), lineterminator="\r\n", quoting=csv.QUOTE_MINIMAL)
-            writer.writerow(kinds)
-            for number, row in enumerate(rows, 1):
-                writer.writerow(_write_row(path, number, row, kinds))
+            file.writelines(lines(path, record, rows))
     except OSError as error:
         raise TableError(path, f"cannot be written: {error}; check the folder, its permissions and space") from error
 

@@ -54,7 +54,7 @@ def _mutated(rng: Rng, contents: Sequence[bytes], part: str, *, kind: str, whole
     content, other = (contents[int(rng.integers(len(contents)))] for _ in range(2))
     found, others = (_pieces(one, part) for one in (content, other))
     piece, donor = found[int(rng.integers(len(found)))], others[int(rng.integers(len(others)))]
-    inside = _damaged(rng, content[piece.start : piece.stop], kind, other[donor.start : donor.stop])
+    inside = damaged(rng, content[piece.start : piece.stop], kind, other[donor.start : donor.stop])
     before, after = content[: piece.start], content[piece.stop :]
     if not whole:
         return before + inside + after
@@ -86,26 +86,26 @@ def _pieces(content: bytes, part: str) -> list[_Piece]:
     }[part]
 
 
-def _damaged(rng: Rng, content: bytes, kind: str, other: bytes) -> bytes:
+def damaged(rng: Rng, content: bytes, kind: str, other: bytes) -> bytes:
     """Bytes of a part after damage; `other` is the same part of a file of the same codec."""
-    damaged = bytearray(content)
+    result = bytearray(content)
     at = int(rng.integers(len(content) + 1))
     if kind == "splice":
         begin, end = np.sort(rng.integers(0, len(other) + 1, 2)).tolist()
         # In place of as many bytes, between them, or in place of everything.
         stop = (min(at + end - begin, len(content)), at, len(content))[int(rng.integers(3))]
-        damaged[at if stop < len(content) else 0 : stop] = other[begin:end] if stop < len(content) else other
+        result[at if stop < len(content) else 0 : stop] = other[begin:end] if stop < len(content) else other
     elif kind == "cut":
         # To the end as often as between: both what ends early and what has a gap.
-        del damaged[at : at + int(rng.integers(1, 9)) if rng.integers(2) else None]
+        del result[at : at + int(rng.integers(1, 9)) if rng.integers(2) else None]
     elif content and kind == "bits":
         for _ in range(int(rng.integers(1, 9))):
-            damaged[int(rng.integers(len(content)))] ^= 1 << int(rng.integers(8))
+            result[int(rng.integers(len(content)))] ^= 1 << int(rng.integers(8))
     elif content:
         # Bytes that often are lengths and sizes: the largest, the smallest and unfinished varints.
         for place in range(at, min(at + int(rng.integers(1, 5)), len(content))):
-            damaged[place] = int(rng.choice([0x00, 0x7F, 0x80, 0xFF, int(rng.integers(256))]))
-    return bytes(damaged)
+            result[place] = int(rng.choice([0x00, 0x7F, 0x80, 0xFF, int(rng.integers(256))]))
+    return bytes(result)
 
 
 def _varint(value: int) -> bytes:

@@ -84,6 +84,11 @@ COMMANDS: Registry[CommandRow] = Registry(
             help="Build a corpus of miscompressions from photographs, give it to labelers, publish it.",
         ),
         CommandRow(
+            name="annotate",
+            target="miscomp.cli.annotate_commands:app",
+            help="Serve a corpus to labelers in the browser, for one person or a lab.",
+        ),
+        CommandRow(
             name="agree",
             target="miscomp.cli.agree_commands:agree",
             help="Measure how well labelers agree on where images were miscompressed.",

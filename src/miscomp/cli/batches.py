@@ -37,16 +37,19 @@ def list_files(inputs: list[Path]) -> list[Path]:
 
 
 def plan_outputs(
-    files: list[Path], output: str, suffix: str, *, to_folder: bool, force: bool, also_read: Path | None = None
+    files: list[Path], output: str, suffix: str | None, *, to_folder: bool, force: bool, also_read: Path | None = None
 ) -> list[tuple[Path, Path]]:
-    """Pair each input with its output. Raises `UsageError` before anything is done where files would be lost."""
+    """Pair each input with its output; in a folder it keeps its name, with `suffix` for its own unless that is none.
+
+    Raises `UsageError` before anything is done where files would be lost.
+    """
     folder = Path(output)
     if not to_folder:
         plan = [(file, folder) for file in files]
     else:
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"{output} is a file; several inputs need a folder behind -o")
-        plan = [(file, folder / (file.stem + suffix)) for file in files]
+        plan = [(file, folder / (file.name if suffix is None else file.stem + suffix)) for file in files]
     sources = {file.resolve() for file in (*files, *([also_read] if also_read else []))}
     taken: dict[Path, Path] = {}
     for source, target in plan:

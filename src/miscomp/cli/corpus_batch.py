@@ -116,6 +116,8 @@ def _tell_made(made: Made, *, given: int) -> None:
         tell(f"{made.unbulked} pictures are not compressed by any model yet")
     if made.undecided:
         tell(f"{made.undecided} pictures are left out until the screeners decide; --unscreened takes them")
+    if made.training:
+        tell(f"{made.training} pairs are left out because labelers are trained on them")
 
 
 def _print_shares(found: list[Share], *, json_lines: bool) -> None:

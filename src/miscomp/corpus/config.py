@@ -157,6 +157,16 @@ class Batches(Section):
         return self
 
 
+class Annotate(Section):
+    """The labelers' tool."""
+
+    suggestions: bool = Field(
+        default=False, description="Show labelers what detectors found: it biases them; what was shown is recorded."
+    )
+    break_after_min: int = Field(default=45, ge=1, le=1440, description="Minutes of work after which a break is due.")
+    session_hours: int = Field(default=12, ge=1, le=720, description="How long a login lasts.")
+
+
 class Config(Section):
     """A whole `corpus.toml`."""
 
@@ -172,6 +182,7 @@ class Config(Section):
     screening: Screening = Screening()
     compress: Compress = Compress()
     batches: Batches = Batches()
+    annotate: Annotate = Annotate()
     models: tuple[Model, ...] = ()
 
     @model_validator(mode="after")
@@ -219,8 +230,9 @@ def explain(error: ValidationError) -> str:
 def write_toml(config: Config) -> str:
     """The file's text: every setting with a comment that says what it is."""
     lines = ["# A corpus of miscompressions; the defaults are those of SCLIC (Hofer and Böhme, ACM MM 2025).", ""]
-    lines += _settings(config, leave=("about", "database", "images", "screening", "compress", "batches", "models"))
-    for name in ("about", "database", "images", "screening", "compress", "batches"):
+    sections = ("about", "database", "images", "screening", "compress", "batches", "annotate")
+    lines += _settings(config, leave=(*sections, "models"))
+    for name in sections:
         lines += ["", f"[{name}]", *_settings(getattr(config, name))]
     fields = Model.model_fields
     lines += ["", "# Each model is a codec at a setting:"]

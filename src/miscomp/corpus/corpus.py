@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from miscomp.corpus.config import CONFIG, Config, read_config, write_toml
@@ -36,6 +36,12 @@ DATABASE = "corpus.sqlite"
 MANIFEST = "manifest.json"
 URL_VARIABLE = "MISCOMP_CORPUS_DATABASE"
 _READ_ONLY = {"mode": "ro", "immutable": "1", "uri": "true"}
+_THREADS = 40
+"""Of a server, which ask at once at most."""
+_CONNECT_SECONDS = 10
+"""How long a database on a server is waited for, unless its URL says otherwise; the driver would wait minutes."""
+_KEPT = 12
+"""Connections to a database on a server that a process that stays keeps; each takes memory of that server."""
 _WRITERS = 0x6D697363
 """The lock that writers to a database on a server take, `misc`."""
 ORIGINALS, STREAMS, RECONSTRUCTIONS, INCOMING = "originals", "streams", "reconstructions", "incoming"
@@ -121,8 +127,11 @@ def create_corpus(folder: Path, config: Config) -> Corpus:
         raise
 
 
-def open_corpus(folder: Path, *, config: Config | None = None) -> Corpus:
+def open_corpus(folder: Path, *, config: Config | None = None, serving: bool = False) -> Corpus:
     """Open a corpus, and make its tables where there are none yet; an older database is brought up to date.
+
+    `serving` is for a process that stays and does not fork: connections to a database on a server are kept, and each is
+    tried before it is used, so that a server that was started anew is met again.
 
     Raises `InputError` for a folder that is none, for settings that are wrong, for a newer database, and for one that
     is lost or of another corpus than the folder's manifest.
@@ -131,11 +140,11 @@ def open_corpus(folder: Path, *, config: Config | None = None) -> Corpus:
         if not (folder / CONFIG).is_file():
             raise InputError(folder, f"is no corpus: it has no {CONFIG}; make one with: miscomp corpus init {folder}")
         config = read_config(folder / CONFIG)
-    return _open(folder, config)
+    return _open(folder, config, serving=serving)
 
 
-def _open(folder: Path, config: Config, *, fresh: bool = False) -> Corpus:
-    corpus = Corpus(folder, config, _engine(folder, config))
+def _open(folder: Path, config: Config, *, fresh: bool = False, serving: bool = False) -> Corpus:
+    corpus = Corpus(folder, config, _engine(folder, config, serving=serving))
     # A corpus on a read-only disk is read as it is.
     read_only = corpus.engine.url.query.get("mode") == _READ_ONLY["mode"]
     with corpus.reading() if read_only else corpus.writing() as connection:
@@ -149,7 +158,7 @@ def _open(folder: Path, config: Config, *, fresh: bool = False) -> Corpus:
             create(connection)
             add(connection, [Meta(name="schema", value=str(SCHEMA)), Meta(name="corpus", value=new_uuid())])
             add(connection, [Meta(name="secret", value=new_uuid()), Meta(name="made_by", value=package_version())])
-        upgrade(connection, corpus.folder)
+        upgrade(connection, corpus.folder, read_only=read_only)
     return corpus
 
 
@@ -208,7 +217,7 @@ def database_url(folder: Path, config: Config) -> URL:
     return url.set(database=str((folder / url.database).resolve()))
 
 
-def _engine(folder: Path, config: Config) -> Engine:
+def _engine(folder: Path, config: Config, *, serving: bool) -> Engine:
     url = database_url(folder, config)
     if url.get_backend_name() == "sqlite":
         place = URL.create("sqlite+pysqlite", database=url.database)
@@ -216,15 +225,19 @@ def _engine(folder: Path, config: Config) -> Engine:
             engine = create_engine(place.set(database=f"file:{quote(url.database)}", query=_READ_ONLY))
             event.listen(engine, "begin", _begin_sqlite)
             return engine
-        engine = create_engine(place, connect_args={"timeout": 60})
+        # Opened as they are needed and kept: opening one costs as much as ten questions.
+        engine = create_engine(place, connect_args={"timeout": 60}, pool_size=_THREADS)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     if url.get_backend_name() != "postgresql":
         raise UsageError(f"{shown(url)} is neither SQLite nor PostgreSQL")
     try:
-        # Nobody closes a corpus: connections are closed after each use, and none is left over from before a fork.
-        engine = create_engine(url, poolclass=NullPool)
+        # Nobody closes a corpus: commands close connections after each use, and none is left over from before a fork.
+        pool: dict[str, Any] = {"pool_size": _KEPT, "pool_pre_ping": True} if serving else {"poolclass": NullPool}
+        if "connect_timeout" not in url.query:
+            pool["connect_args"] = {"connect_timeout": _CONNECT_SECONDS}
+        engine = create_engine(url, isolation_level="REPEATABLE READ", **pool)
     except ModuleNotFoundError as error:
         raise MissingExtra(str(error.name), "postgres", "a database on a server") from error
     except SQLAlchemyError as error:
@@ -268,12 +281,12 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def _begin_postgresql(connection: Connection) -> None:
     # As in SQLite: writers one after the other, so that none replaces what it has not seen and events are numbered in
-    # the order in which they are stored; readers see one state.
+    # the order in which they are stored; readers see one state. One question, as each is a way to the server and back.
     if connection.get_execution_options().get("miscomp_writes"):
-        connection.exec_driver_sql("SET LOCAL lock_timeout = '60s'")
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS})")
-    else:
-        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        connection.exec_driver_sql(
+            "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '60s'; "
+            f"SELECT pg_advisory_xact_lock({_WRITERS})"
+        )
 
 
 @contextmanager
@@ -283,7 +296,7 @@ def _explained(corpus: Corpus) -> Iterator[None]:
         yield
     except IntegrityError:
         raise
-    except DatabaseError as error:
+    except DBAPIError as error:
         problem = " ".join(str(error.orig).split())
         raise InputError(
             shown(corpus.engine.url),

@@ -32,10 +32,11 @@ class Choice(StrEnum):
 
 
 class BatchKind(StrEnum):
-    """Who is given a batch: one labeler, or all of them."""
+    """Who is given a batch: one labeler, or all of them. What is drawn in training counts nowhere."""
 
     NORMAL = "normal"
     AGREEMENT = "agreement"
+    TRAINING = "training"
 
 
 class Action(StrEnum):
@@ -44,6 +45,24 @@ class Action(StrEnum):
     ADD = "add"
     CHANGE = "change"
     DELETE = "delete"
+
+
+class Role(StrEnum):
+    """What a person may do in the labelers' tool."""
+
+    LABELER = "labeler"
+    SCREENER = "screener"
+    REVIEWER = "reviewer"
+    """Takes second looks at boxes of others."""
+    SUPERVISOR = "supervisor"
+
+
+class Judgement(StrEnum):
+    """What a second look at a box comes to."""
+
+    CONFIRM = "confirm"
+    REJECT = "reject"
+    UNSURE = "unsure"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +135,8 @@ class Decision:
     choice: str
     note: str
     time: str
+    version: str = ""
+    """Of the labelers' tool; empty where a table said it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,6 +290,8 @@ class LabelEvent:
     expected: float | None = None
     note: str = ""
     time: str = ""
+    batch: str = ""
+    """In which batch a labeler drew it; empty for imports and detectors, and where it is not known."""
 
     @property
     def annotation(self) -> Annotation:
@@ -278,7 +301,7 @@ class LabelEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MultiFlag:
-    """A labeler's word on whether a picture has multi-miscompressions; the last one counts."""
+    """A labeler's word on a whole picture, above all whether it has multi-miscompressions; the last one counts."""
 
     uuid: str
     image_sha1: str
@@ -288,6 +311,11 @@ class MultiFlag:
     kind: str = ""
     note: str = ""
     time: str = field(default_factory=now)
+    overall: bool = False
+    """Whether the picture as a whole gives another impression: season, weather, focus, condition (appendix 2.2.3)."""
+    batch: str = ""
+    version: str = ""
+    """Of the labelers' tool; empty where a table or an import said it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,6 +328,82 @@ class Seen:
     batch: str
     opened: str
     closed: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """One look of a labeler at a pair, from its opening to its leaving; `Seen` has the first that was finished."""
+
+    uuid: str
+    image_sha1: str
+    model: str
+    labeler: str
+    batch: str
+    opened: str
+    closed: str
+    active_s: float
+    """Seconds in which something was done; a labeler who went for a coffee does not work."""
+    finished: bool
+    """Whether the labeler said that this pair is done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A detector's box that a labeler was shown as a suggestion, before or while drawing."""
+
+    uuid: str
+    event: str
+    """The detector's `LabelEvent`."""
+    image_sha1: str
+    model: str
+    labeler: str
+    batch: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecondLook:
+    """What a second person says of a box; the last word of a reviewer on a box counts."""
+
+    uuid: str
+    event: str
+    """The `LabelEvent` that was looked at; a box that was changed later wants another look."""
+    image_sha1: str
+    model: str
+    reviewer: str
+    judgement: str
+    category: str = ""
+    symbol: bool = False
+    note: str = ""
+    version: str = ""
+    """Of the tool."""
+    time: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Who may log in to the labelers' tool."""
+
+    name: str
+    roles: str
+    """Joined by `+`: `labeler+reviewer`."""
+    password: str
+    """argon2id, as the library writes it: salt and costs are in it."""
+    added: str
+    disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A browser that is logged in."""
+
+    token: str
+    """SHA-256 of the cookie's value: who reads the database cannot log in with it."""
+    account: str
+    csrf: str
+    """Sent with every request that changes something."""
+    opened: str
+    expires: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

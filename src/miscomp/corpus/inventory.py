@@ -12,18 +12,15 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from miscomp.corpus.config import Config, Model
-from miscomp.corpus.entries import Action, Assignment, Batch, BatchKind, Environment, ModelEntry, SourceImage
-from miscomp.corpus.labels import current_flags
+from miscomp.corpus.entries import Batch, BatchKind, Environment, ModelEntry, SourceImage
+from miscomp.corpus.inventory_labels import count_batches, count_labelers, count_labels, count_rows
 from miscomp.corpus.manifest_form import (
     FORM,
     NOTES,
-    BatchCount,
     BulkCount,
     EnvironmentCount,
     FailureCount,
     HalfCount,
-    LabelCount,
-    LabelerCount,
     Manifest,
     ModelCount,
     RejectedCount,
@@ -35,15 +32,13 @@ from miscomp.corpus.manifest_form import (
     VerdictCounts,
 )
 from miscomp.corpus.schema import (
-    ASSIGNMENT,
+    BATCH,
     DECISION,
     FAILED,
     IMAGE,
-    LABEL_EVENT,
     META,
     RECONSTRUCTION,
     REJECTED,
-    SEEN,
     fetch,
 )
 from miscomp.corpus.selection import Verdict, verdicts
@@ -57,9 +52,9 @@ def take_inventory(connection: Connection, config: Config, *, title: str) -> Man
     images = fetch(connection, SourceImage)
     found = verdicts(connection, config)
     here = [one for one in images if one.bulk is not None and found.get(one.image_sha1) not in (None, Verdict.EXCLUDED)]
-    batches = fetch(connection, Batch)
+    batches = fetch(connection, Batch, BATCH.c.kind != BatchKind.TRAINING.value)
     known = {name: value for name, value in connection.execute(select(META.c.name, META.c.value)) if name != "secret"}
-    annotations, multi = _labels(connection)
+    annotations, multi = count_labels(connection)
     about = config.about if config.about.title else config.about.model_copy(update={"title": title})
     return Manifest(
         miscomp_manifest=FORM,
@@ -75,8 +70,8 @@ def take_inventory(connection: Connection, config: Config, *, title: str) -> Man
         models=_models(connection, config, here),
         halves=_halves(config, here),
         bulks=_bulks(config, here, batches),
-        batches=_batches(connection, batches),
-        labelers=_labelers(connection, batches),
+        batches=count_batches(connection, batches),
+        labelers=count_labelers(connection, batches),
         annotations=annotations,
         multi_pairs=multi,
         removed=tuple(
@@ -158,9 +153,9 @@ def _models(connection: Connection, config: Config, here: Iterable[SourceImage])
     rows: defaultdict[str, list[Any]] = defaultdict(list)
     for row in connection.execute(select(made.model, made.bpp, made.version, made.weights_sha256)):
         rows[row.model].append(row)
-    failed = _counts(connection, select(FAILED.c.model, func.count()).group_by(FAILED.c.model))
+    failed = count_rows(connection, select(FAILED.c.model, func.count()).group_by(FAILED.c.model))
     of_removed = select(made.model, func.count()).join(IMAGE, IMAGE.c.image_sha1 == made.image_sha1)
-    removed = _counts(connection, of_removed.where(IMAGE.c.removed != "").group_by(made.model))
+    removed = count_rows(connection, of_removed.where(IMAGE.c.removed != "").group_by(made.model))
     wanted = {one.model: one for one in config.models}
     used = {one.model: one for one in fetch(connection, ModelEntry)}
     return tuple(
@@ -191,11 +186,6 @@ def _setting(used: ModelEntry | None, wanted: Model | None) -> dict[str, Any]:
         "target_bpp": either.target_bpp if either else None,
         "seed": used.seed if used else None,
     }
-
-
-def _counts(connection: Connection, asked: Any) -> dict[str, int]:
-    """What a query for names and numbers of rows finds."""
-    return {name: number for name, number in connection.execute(asked)}
 
 
 def _halves(config: Config, here: Sequence[SourceImage]) -> tuple[HalfCount, ...]:
@@ -230,55 +220,9 @@ def _bulks(config: Config, here: Iterable[SourceImage], batches: Iterable[Batch]
     )
 
 
-def _batches(connection: Connection, batches: Sequence[Batch]) -> BatchCount:
-    given = set(connection.execute(select(ASSIGNMENT.c.batch).distinct()).scalars())
-    return BatchCount(
-        batches=len(batches),
-        agreement=sum(one.kind == BatchKind.AGREEMENT for one in batches),
-        pairs=sum(one.size for one in batches),
-        unassigned=sum(one.batch not in given for one in batches),
-    )
-
-
-def _labelers(connection: Connection, batches: Iterable[Batch]) -> tuple[LabelerCount, ...]:
-    known = {one.batch: one for one in batches}
-    shares: defaultdict[str, list[Batch]] = defaultdict(list)
-    for one in fetch(connection, Assignment):
-        shares[one.labeler] += [known[one.batch]] if one.batch in known else []
-    pairs = select(SEEN.c.labeler, SEEN.c.image_sha1, SEEN.c.model).distinct().subquery()
-    seen = _counts(connection, select(pairs.c.labeler, func.count()).select_from(pairs).group_by(pairs.c.labeler))
-    return tuple(
-        LabelerCount(
-            labeler=labeler,
-            batches=len(shares[labeler]),
-            pairs=sum(one.size for one in shares[labeler]),
-            agreement_batches=sum(one.kind == BatchKind.AGREEMENT for one in shares[labeler]),
-            seen=seen.get(labeler, 0),
-        )
-        for labeler in sorted({*shares, *seen})
-    )
-
-
-def _labels(connection: Connection) -> tuple[tuple[LabelCount, ...], int]:
-    """As `labels.current_labels` and `multi_pairs` would have it, without making a record of every event."""
-    event = LABEL_EVENT.c
-    superseded = select(event.replaces).where(event.replaces != "")
-    asked = select(event.labeler, event.origin, event.image_sha1, event.model, event.multi)
-    standing = connection.execute(asked.where(event.action != Action.DELETE.value, event.uuid.not_in(superseded))).all()
-    boxes = Counter((row.labeler, row.origin) for row in standing)
-    pairs = Counter((who, origin) for who, origin, _, _ in {tuple(row)[:4] for row in standing})
-    multi = {(sha1, model) for (sha1, model, _), flag in current_flags(connection).items() if flag.multi}
-    multi |= {(row.image_sha1, row.model) for row in standing if row.multi}
-    counts = tuple(
-        LabelCount(labeler=who, origin=origin, boxes=boxes[who, origin], pairs=pairs[who, origin])
-        for who, origin in sorted(boxes)
-    )
-    return counts, len(multi)
-
-
 def _environments(connection: Connection) -> tuple[EnvironmentCount, ...]:
     made = RECONSTRUCTION.c.environment
-    used = _counts(connection, select(made, func.count()).group_by(made))
+    used = count_rows(connection, select(made, func.count()).group_by(made))
     return tuple(
         EnvironmentCount(
             environment=one.environment, reconstructions=used.get(one.environment, 0), content=_parsed(one.content)
@@ -295,6 +239,6 @@ def _parsed(text: str) -> Any:
 
 
 def _failures(connection: Connection) -> tuple[FailureCount, ...]:
-    found = _counts(connection, select(FAILED.c.reason, func.count()).group_by(FAILED.c.reason))
+    found = count_rows(connection, select(FAILED.c.reason, func.count()).group_by(FAILED.c.reason))
     most = sorted(found.items(), key=lambda one: (-one[1], one[0]))[:_FAILURES]
     return tuple(FailureCount(reason=reason, tasks=number) for reason, number in most)

@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from sqlalchemy import ColumnElement, Connection
+from sqlalchemy import ColumnElement, Connection, select
 
-from miscomp.corpus.entries import Action, LabelEvent, ModelEntry, MultiFlag, Reconstruction, Seen, SourceImage
-from miscomp.corpus.schema import fetch
+from miscomp.corpus.entries import (
+    Action,
+    BatchKind,
+    LabelEvent,
+    ModelEntry,
+    MultiFlag,
+    Reconstruction,
+    Seen,
+    SourceImage,
+)
+from miscomp.corpus.schema import BATCH, LABEL_EVENT, MULTI_FLAG, SEEN, fetch
 from miscomp.records import Annotation, ImageRow, ModelRow, View
 from miscomp.taxonomy import Origin
 
@@ -16,19 +25,29 @@ PEOPLE = (Origin.PERSON, Origin.TRUTH, Origin.SIMULATED)
 """Whose boxes count as annotations of a picture; what a detector found is in the tables too, but is not counted."""
 
 
-def current_labels(connection: Connection, *conditions: ColumnElement[bool]) -> list[LabelEvent]:
+def counts(batch: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether what was done in a batch counts: what labelers do in training is for them alone."""
+    return batch.not_in(select(BATCH.c.batch).where(BATCH.c.kind == BatchKind.TRAINING.value))
+
+
+def current_labels(
+    connection: Connection, *conditions: ColumnElement[bool], training: bool = False
+) -> list[LabelEvent]:
     """The boxes that stand: neither superseded nor deleted, in the order in which they came.
 
-    Conditions are on the columns of `schema.LABEL_EVENT`; an event and the one that supersedes it must meet them alike.
+    Those of training batches are among them only with `training`. Conditions are on the columns of
+    `schema.LABEL_EVENT`; an event and the one that supersedes it must meet them alike.
     """
-    events = fetch(connection, LabelEvent, *conditions)
+    where = conditions if training else (*conditions, counts(LABEL_EVENT.c.batch))
+    events = fetch(connection, LabelEvent, *where)
     superseded = {one.replaces for one in events if one.replaces}
     return [one for one in events if one.action != Action.DELETE and one.uuid not in superseded]
 
 
 def current_flags(connection: Connection) -> dict[tuple[str, str, str], MultiFlag]:
     """The last word on multi-miscompressions by (picture, model, labeler)."""
-    return {(one.image_sha1, one.model, one.labeler): one for one in fetch(connection, MultiFlag)}
+    flags = fetch(connection, MultiFlag, counts(MULTI_FLAG.c.batch))
+    return {(one.image_sha1, one.model, one.labeler): one for one in flags}
 
 
 def multi_pairs(connection: Connection, labels: Iterable[LabelEvent]) -> set[tuple[str, str]]:
@@ -96,5 +115,5 @@ def view_rows(connection: Connection) -> list[View]:
             opened=one.opened,
             closed=one.closed,
         )
-        for one in fetch(connection, Seen)
+        for one in fetch(connection, Seen, counts(SEEN.c.batch))
     ]

@@ -33,6 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from miscomp.corpus.entries import (
+    Account,
     Assignment,
     Batch,
     BatchItem,
@@ -46,9 +47,13 @@ from miscomp.corpus.entries import (
     MultiFlag,
     Reconstruction,
     Rejected,
+    SecondLook,
     Seen,
+    Session,
+    Shown,
     SourceImage,
     Suggestion,
+    Visit,
 )
 from miscomp.errors import InputError
 
@@ -115,13 +120,23 @@ RECONSTRUCTION = _make("reconstruction", Reconstruction, "image_sha1", "model")
 FAILED = _make("failed_task", FailedTask, "image_sha1", "model")
 BATCH = _make("batch", Batch, "batch")
 ITEM = _make("batch_item", BatchItem, "batch", "position", index=("image_sha1", "model"))
+ITEM_BY_ALIAS = Index("batch_item_by_alias", ITEM.c.alias)
 ASSIGNMENT = _make("assignment", Assignment, "batch", "labeler")
 LABEL_EVENT = _make("label_event", LabelEvent, index=("image_sha1", "model"))
 _ONCE = LABEL_EVENT.c.replaces != ""
 # Two who change the same box at once would else leave two of it standing: the second is an `IntegrityError`.
-Index("label_event_replaced_once", LABEL_EVENT.c.replaces, unique=True, sqlite_where=_ONCE, postgresql_where=_ONCE)
+REPLACED_ONCE = Index(
+    "label_event_replaced_once", LABEL_EVENT.c.replaces, unique=True, sqlite_where=_ONCE, postgresql_where=_ONCE
+)
 MULTI_FLAG = _make("multi_flag", MultiFlag, index=("image_sha1", "model"))
 SEEN = _make("seen", Seen, "image_sha1", "model", "labeler", "batch")
+SEEN_BY_LABELER = Index("seen_by_labeler_batch", SEEN.c.labeler, SEEN.c.batch)
+# All that a labeler's times per pair need, so that the rows themselves are not read.
+VISIT = _make("visit", Visit, index=("labeler", "batch", "image_sha1", "model", "active_s", "finished"))
+SHOWN = _make("shown", Shown, index=("labeler", "image_sha1"))
+SECOND_LOOK = _make("second_look", SecondLook, index=("event",))
+ACCOUNT = _make("account", Account, "name")
+SESSION = _make("web_session", Session, "token")
 COPIED = _make("copied", Copied)
 
 

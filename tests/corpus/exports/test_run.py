@@ -157,7 +157,7 @@ def test_a_folder_belongs_to_one_state_of_the_corpus(corpus: Corpus, tmp_path: P
     assert sums_hold(out), "what was there is untouched"
     export(corpus, out, formats=("tables",), force=True)
     assert set(contents(out)) == {
-        *(f"{name}.csv" for name in ("annotations", "images", "models", "views", "sources")),
+        *(f"{name}.csv" for name in ("annotations", "images", "models", "views", "sources", "reviews", "flags")),
         *("settings.json", "SHA256SUMS"),
     }, "nothing of the earlier state stays"
 

@@ -73,20 +73,28 @@ def _take(connection: Connection, path: Path, labeler: str) -> Taken:
     answers = read_batch_files(path, pairs)
     standing: defaultdict[tuple[str, str], list[LabelEvent]] = defaultdict(list)
     pictures = sorted({one.image_sha1 for one in pairs})
-    theirs = (LABEL_EVENT.c.labeler == labeler, LABEL_EVENT.c.origin == Origin.PERSON.value)
+    # What this labeler drew of the same pictures in training is no part of these tables.
+    here = within(LABEL_EVENT.c.batch, ["", batch])
+    theirs = (LABEL_EVENT.c.labeler == labeler, LABEL_EVENT.c.origin == Origin.PERSON.value, here)
     for one in current_labels(connection, *theirs, within(LABEL_EVENT.c.image_sha1, pictures)):
         standing[one.image_sha1, one.model].append(one)
     time = now()
     events = [
         event
         for answer in answers
-        for event in changes(answer, standing[answer.pair.image_sha1, answer.pair.model], labeler=labeler, time=time)
+        for event in changes(
+            answer, standing[answer.pair.image_sha1, answer.pair.model], labeler=labeler, batch=batch, time=time
+        )
     ]
     words = fetch(
-        connection, MultiFlag, MULTI_FLAG.c.labeler == labeler, within(MULTI_FLAG.c.image_sha1, pictures)
+        connection,
+        MultiFlag,
+        MULTI_FLAG.c.labeler == labeler,
+        within(MULTI_FLAG.c.image_sha1, pictures),
+        within(MULTI_FLAG.c.batch, ["", batch]),
     )  # in the order in which they came: the last one counts
     before = {(one.image_sha1, one.model): one for one in words}
-    flags = _new_flags(before, answers, labeler=labeler, time=time)
+    flags = _new_flags(before, answers, labeler=labeler, batch=batch, time=time)
     seen = _new_views(connection, answers, labeler=labeler, batch=batch, time=time)
     add(connection, [*events, *flags, *seen])
     actions = [event.action for event in events]
@@ -123,7 +131,7 @@ def _known(connection: Connection, batch: str) -> list[Known]:
     ]
 
 
-def changes(answer: Answer, standing: Iterable[LabelEvent], *, labeler: str, time: str) -> list[LabelEvent]:
+def changes(answer: Answer, standing: Iterable[LabelEvent], *, labeler: str, batch: str, time: str) -> list[LabelEvent]:
     """The events that make a pair's standing boxes of a labeler those of the answer."""
     pair = answer.pair
     wanted = {one.box: one for one in answer.boxes}
@@ -154,13 +162,14 @@ def changes(answer: Answer, standing: Iterable[LabelEvent], *, labeler: str, tim
                 symbol=drawn.symbol,
                 note=drawn.note,
                 time=time,
+                batch=batch,
             )
         )
     return events
 
 
 def _new_flags(
-    before: Mapping[tuple[str, str], MultiFlag], answers: Iterable[Answer], *, labeler: str, time: str
+    before: Mapping[tuple[str, str], MultiFlag], answers: Iterable[Answer], *, labeler: str, batch: str, time: str
 ) -> list[MultiFlag]:
     """Words on multi-miscompressions and notes that differ from what was said before."""
     flags = []
@@ -178,6 +187,8 @@ def _new_flags(
                     kind=one.multi_kind,
                     note=one.note,
                     time=time,
+                    overall=bool(old and old.overall),  # the tables do not ask for it
+                    batch=batch,
                 )
             )
     return flags

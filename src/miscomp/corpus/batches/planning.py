@@ -60,6 +60,8 @@ class Made:
     """Pictures that nothing was compressed of yet."""
     undecided: int
     """Pictures that are left out because screeners have not decided on them."""
+    training: int
+    """Pairs that are left out because labelers are trained on them; what is drawn there counts nowhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,18 +75,18 @@ class Share:
     agreement_batches: int
 
 
-def alias_of(secret: str, image_sha1: str, model: str) -> str:
+def alias_of(secret: str, image_sha1: str, model: str, *, purpose: str = "alias") -> str:
     """What a pair is called for labelers: 40 hex digits that tell nothing without the secret."""
-    return _keyed(secret, f"alias {image_sha1} {model}").hex()[:40]
+    return _keyed(secret, f"{purpose} {image_sha1} {model}").hex()[:40]
 
 
-def name_of(secret: str, bulk: int, place: int, taken: Collection[str]) -> str:
+def name_of(secret: str, bulk: int, place: int, taken: Collection[str], *, letter: str = "b") -> str:
     """A batch's name, `b` and six digits or more: in no order, so that it tells neither bulk nor half."""
     attempt = 0
     while True:
         number = int.from_bytes(_keyed(secret, f"batch {bulk} {place} {attempt}"))
         low: int = 10 ** (5 + attempt // 8)  # one digit more where names become scarce
-        name = f"b{low + number % (9 * low)}"
+        name = f"{letter}{low + number % (9 * low)}"
         if name not in taken:
             return name
         attempt += 1
@@ -152,7 +154,8 @@ def make_batches(connection: Connection, config: Config, *, incomplete: bool = F
     drafts: list[Draft] = []
     waiting: list[Waiting] = []
     missing: set[Pair] = set()
-    for (bulk, half), pairs in sorted(_bulks(config, images).items(), key=lambda one: one[0][0]):
+    bulks = _bulks(config, images)
+    for (bulk, half), pairs in sorted(bulks.items(), key=lambda one: one[0][0]):
         ready = [pair for pair in pairs if pair in there and pair not in batched]
         lacking = [pair for pair in pairs if pair not in there and pair not in batched]
         missing |= {*lacking}
@@ -170,7 +173,16 @@ def make_batches(connection: Connection, config: Config, *, incomplete: bool = F
         failed=len(failed & missing),
         unbulked=sum(one.bulk is None for one in images),
         undecided=len(undecided - {one.image_sha1 for one in images}),
+        training=len(_only_training(connection) & {pair for pairs in bulks.values() for pair in pairs}),
     )
+
+
+def _only_training(connection: Connection) -> set[Pair]:
+    """Pairs that are in training batches and in no other."""
+    item = ITEM.c
+    kinds = select(item.image_sha1, item.model).join(BATCH, BATCH.c.batch == item.batch)
+    of_training = BATCH.c.kind == BatchKind.TRAINING.value
+    return _pairs(connection, kinds.where(of_training)) - _pairs(connection, kinds.where(~of_training))
 
 
 def _compressed(connection: Connection) -> set[Pair]:
@@ -258,10 +270,11 @@ def _in_order(connection: Connection, config: Config, batches: Sequence[Batch]) 
 
 
 def shares(connection: Connection) -> list[Share]:
-    """What every labeler has been given in all, by name."""
+    """What every labeler has been given in all, by name; training, which is no work, left out."""
     found: defaultdict[str, Counter[str]] = defaultdict(Counter)
     both = select(ASSIGNMENT.c.labeler, BATCH.c.kind, func.count(), func.sum(BATCH.c.size))
-    joined = both.join(BATCH, BATCH.c.batch == ASSIGNMENT.c.batch).group_by(ASSIGNMENT.c.labeler, BATCH.c.kind)
+    joined = both.join(BATCH, BATCH.c.batch == ASSIGNMENT.c.batch).where(BATCH.c.kind != BatchKind.TRAINING.value)
+    joined = joined.group_by(ASSIGNMENT.c.labeler, BATCH.c.kind)
     for labeler, kind, batches, pairs in connection.execute(joined):
         found[labeler]["batches"] += batches
         found[labeler]["pairs"] += int(pairs)

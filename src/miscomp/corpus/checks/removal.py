@@ -18,7 +18,17 @@ from miscomp.corpus.entries import Copied, Reconstruction, SourceImage, now
 from miscomp.corpus.manifest import write_manifest
 from miscomp.corpus.samples.removal import delete_from_sample
 from miscomp.corpus.samples.rows import SAMPLE
-from miscomp.corpus.schema import DECISION, RECONSTRUCTION, REJECTED, SUGGESTION, fetch, put
+from miscomp.corpus.schema import (
+    DECISION,
+    LABEL_EVENT,
+    MULTI_FLAG,
+    RECONSTRUCTION,
+    REJECTED,
+    SECOND_LOOK,
+    SUGGESTION,
+    fetch,
+    put,
+)
 from miscomp.errors import InputError, UsageError
 from miscomp.folders import file_sha256
 
@@ -87,7 +97,8 @@ def _mark(connection: Connection, image: SourceImage, made: Iterable[Reconstruct
     if emptied:
         put(connection, emptied)
     connection.execute(delete(SUGGESTION).where(SUGGESTION.c.image_sha1 == image.image_sha1))
-    connection.execute(update(DECISION).where(DECISION.c.image_sha1 == image.image_sha1).values(note=""))
+    for table in (DECISION, LABEL_EVENT, MULTI_FLAG, SECOND_LOOK):
+        connection.execute(update(table).where(table.c.image_sha1 == image.image_sha1).values(note=""))
     # A second copy was rejected under its name, which may be a person's.
     twin = REJECTED.c.reason.contains(image.image_sha1)
     if image.origin_sha256:

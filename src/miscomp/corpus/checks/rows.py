@@ -6,7 +6,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, select, text
 
 from miscomp.corpus.checks.faults import Fault, Kind
 from miscomp.corpus.compress.availability import resolved_specs
@@ -15,15 +15,19 @@ from miscomp.corpus.entries import (
     Assignment,
     Batch,
     BatchItem,
+    BatchKind,
     Decision,
     ModelEntry,
     MultiFlag,
     Reconstruction,
+    SecondLook,
     Seen,
+    Shown,
     SourceImage,
+    Visit,
 )
 from miscomp.corpus.labels import current_labels
-from miscomp.corpus.schema import fetch
+from miscomp.corpus.schema import LABEL_EVENT, fetch
 from miscomp.errors import InputError
 
 
@@ -124,15 +128,35 @@ def _check_labels(
         if number > 1:
             where = f"label {name} of {labeler}"
             yield _row(where, f"stands {number} times", image_sha1=image_sha1, model=model, kind=Kind.DUPLICATE)
-    flags = [("flag", one.labeler, one.image_sha1, one.model) for one in fetch(connection, MultiFlag)]
-    views = [("view", one.labeler, one.image_sha1, one.model) for one in fetch(connection, Seen)]
-    for what, labeler, image_sha1, model in (*flags, *views):
-        if (image_sha1, model) not in made:
-            problem = "is of a pair that the corpus does not have"
-            yield _row(f"{what} of {labeler}", problem, image_sha1=image_sha1, model=model)
+    yield from _check_words(connection, made)
     for decision in fetch(connection, Decision):
         if decision.image_sha1 not in images:
             yield _row(f"decision of {decision.screener}", "is on a picture that the corpus does not have")
+
+
+def _check_words(connection: Connection, made: dict[tuple[str, str], Reconstruction]) -> Iterator[Fault]:
+    """What people said and saw of pairs, and of boxes of others: the pair is there, and the box is one of it."""
+    event = LABEL_EVENT.c
+    boxes = {
+        uuid: (sha1, model)
+        for uuid, sha1, model in connection.execute(select(event.uuid, event.image_sha1, event.model))
+    }
+    said: list[tuple[str, str, tuple[str, str], str]] = []
+    said += [("flag", one.labeler, (one.image_sha1, one.model), "") for one in fetch(connection, MultiFlag)]
+    said += [("view", one.labeler, (one.image_sha1, one.model), "") for one in fetch(connection, Seen)]
+    said += [("visit", one.labeler, (one.image_sha1, one.model), "") for one in fetch(connection, Visit)]
+    for shown in fetch(connection, Shown):
+        said.append(("suggestion shown", shown.labeler, (shown.image_sha1, shown.model), shown.event))
+    for look in fetch(connection, SecondLook):
+        said.append(("second look", look.reviewer, (look.image_sha1, look.model), look.event))
+    for what, who, pair, box in said:
+        if pair not in made:
+            problem = "is of a pair that the corpus does not have"
+        elif box and boxes.get(box) != pair:
+            problem = f"names the box {box}, which this pair does not have"
+        else:
+            continue
+        yield _row(f"{what} of {who}", problem, image_sha1=pair[0], model=pair[1])
 
 
 def _check_batches(
@@ -150,7 +174,7 @@ def _check_batches(
             yield _row(where, "is a pair that the corpus does not have", image_sha1=item.image_sha1, model=item.model)
         elif batch is None:
             yield _row(where, "is in a batch without a row", image_sha1=item.image_sha1)
-        elif image.bulk != batch.bulk:
+        elif image.bulk != batch.bulk and batch.kind != BatchKind.TRAINING:  # which takes pairs of any bulk
             problem = f"its picture is in bulk {image.bulk}, the batch in {batch.bulk}"
             yield _row(where, problem, image_sha1=item.image_sha1)
     for name, one in batches.items():

@@ -30,7 +30,7 @@ EXPORTS: Registry[ExportRow] = Registry(
         ExportRow(
             name="tables",
             target="miscomp.corpus.exports.tables:write_tables",
-            about="CSV: annotations, images, models, views, sources",
+            about="CSV: annotations, images, models, views, sources, reviews, flags",
         ),
         ExportRow(
             name="parquet",

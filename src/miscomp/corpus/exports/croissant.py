@@ -30,6 +30,8 @@ _KEYS = {
     "models": ("model",),
     "views": ("image_sha1", "model", "labeler", "batch"),
     "sources": ("image_sha1",),
+    "reviews": ("image_sha1", "model", "labeler", "id", "reviewer"),
+    "flags": ("image_sha1", "model", "labeler"),
 }
 _PARQUET_TYPE = "application/x-parquet"
 _UNKNOWN = frozenset(

@@ -6,6 +6,7 @@ import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
+from miscomp.corpus.entries import Judgement
 from miscomp.corpus.exports.coco import CATEGORIES, UNCATEGORISED
 from miscomp.corpus.exports.snapshot import Snapshot
 from miscomp.corpus.selection import Verdict
@@ -68,6 +69,11 @@ class Facts:
     """People who drew or looked; simulated ones are counted too."""
     simulated: bool
     agreement_pairs: int
+    reviewers: int
+    reviewed: int
+    """Boxes that somebody else than their labeler has looked at again."""
+    reviews: tuple[tuple[str, int], ...]
+    """Second looks by what they came to; a box has one of each reviewer."""
     once: int
     """Reconstructions that one labeler has looked at."""
     several: int
@@ -94,6 +100,7 @@ def facts_of(snapshot: Snapshot) -> Facts:
         viewers[view.image_sha1, view.model].add(view.labeler)
     categories = Counter(one.categories[0].value if one.categories else UNCATEGORISED for one in snapshot.annotations)
     times = [one.time for one in snapshot.annotations if one.time]
+    judged = Counter(one.judgement for one in snapshot.reviews)
     return Facts(
         pictures=len(snapshot.sources),
         removed=len(snapshot.removed),
@@ -113,6 +120,9 @@ def facts_of(snapshot: Snapshot) -> Facts:
         labelers=len({one.labeler for one in by_people} | {one.labeler for one in snapshot.views}),
         simulated=any(one.origin == Origin.SIMULATED for one in snapshot.annotations),
         agreement_pairs=snapshot.agreement_pairs,
+        reviewers=len({one.reviewer for one in snapshot.reviews}),
+        reviewed=len({(one.image_sha1, one.model, one.labeler, one.id) for one in snapshot.reviews}),
+        reviews=tuple((one.value, judged[one.value]) for one in Judgement),
         once=sum(len(who) == 1 for who in viewers.values()),
         several=sum(len(who) > 1 for who in viewers.values()),
         first=min(times, default=""),

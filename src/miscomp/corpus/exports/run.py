@@ -28,6 +28,7 @@ from miscomp.registry import load
 
 _WRITTEN = (
     *("annotations.csv", "images.csv", "models.csv", "views.csv", "sources.csv"),
+    *("reviews.csv", "flags.csv"),
     *("coco.json", "croissant.json", "README.md", "datasheet.md", "LICENSES.md", "CITATION.cff"),
     *("parquet/*.parquet", "data/*/metadata.*", "data/**/*.png", "images/**/*.png", "images/streams/*/*/*"),
 )

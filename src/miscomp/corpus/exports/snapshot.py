@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
@@ -25,8 +25,9 @@ from miscomp.corpus.entries import (
     Seen,
     SourceImage,
 )
-from miscomp.corpus.labels import annotation_rows, current_labels, image_rows, model_rows, view_rows
-from miscomp.corpus.schema import BATCH, count, fetch
+from miscomp.corpus.labels import annotation_rows, counts, current_labels, image_rows, model_rows, view_rows
+from miscomp.corpus.remarks import Flag, Review, flag_rows, review_place, review_rows
+from miscomp.corpus.schema import BATCH, MULTI_FLAG, SEEN, count, fetch
 from miscomp.corpus.selection import verdicts
 from miscomp.errors import InputError
 from miscomp.records import Annotation, ImageRow, ModelRow, View
@@ -35,6 +36,7 @@ from miscomp.taxonomy import Origin
 _MODEL = re.compile(NAME)
 _SHA1 = re.compile(r"[0-9a-f]{40}")
 _SUFFIX = re.compile(r"(\.[A-Za-z0-9_-]{1,16})?")
+_Row = TypeVar("_Row", Annotation, View, Review, Flag)
 _BY_MACHINE = (Origin.DETECTOR, Origin.TRUTH)
 """Whose `labeler` is a program's name."""
 
@@ -76,6 +78,8 @@ class Snapshot:
     models: tuple[ModelRow, ...]
     views: tuple[View, ...]
     sources: tuple[SourceRow, ...]
+    reviews: tuple[Review, ...]
+    flags: tuple[Flag, ...]
     reconstructions: tuple[Reconstruction, ...]
     entries: tuple[ModelEntry, ...]
     screening: dict[str, int]
@@ -114,18 +118,18 @@ def take_snapshot(corpus: Corpus, *, labelers: bool = False, names: bool = False
 
 def _read(connection: Connection, corpus: Corpus, *, labelers: bool, names: bool) -> Snapshot:
     events = current_labels(connection)
-    seen = fetch(connection, Seen)
+    seen = fetch(connection, Seen, counts(SEEN.c.batch))
     pictures = fetch(connection, SourceImage)
     made = fetch(connection, Reconstruction)
     entries = fetch(connection, ModelEntry)
     _check_names(pictures, made, entries)
-    flags = fetch(connection, MultiFlag)
+    flags = fetch(connection, MultiFlag, counts(MULTI_FLAG.c.batch))
     people = {one.labeler for one in events if one.origin not in _BY_MACHINE}
-    people |= {one.labeler for one in seen} | {one.labeler for one in flags}
+    reviews = review_rows(connection, events)
+    people |= {one.labeler for one in seen} | {one.labeler for one in flags} | {one.reviewer for one in reviews}
     secret = meta(connection, "secret")
     hidden = {} if labelers else {name: _pseudonym(secret, name) for name in people}
-    annotations = [_renamed(one, hidden) for one in annotation_rows(events)]
-    views = [replace(one, labeler=hidden.get(one.labeler, one.labeler)) for one in view_rows(connection)]
+    annotations, views = _renamed(annotation_rows(events), hidden), _renamed(view_rows(connection), hidden)
     found = list(verdicts(connection, corpus.config).values())
     agreement = fetch(connection, Batch, BATCH.c.kind == str(BatchKind.AGREEMENT))
     return Snapshot(
@@ -137,14 +141,16 @@ def _read(connection: Connection, corpus: Corpus, *, labelers: bool, names: bool
         annotations=tuple(annotations if labelers else sorted(annotations, key=_place)),
         images=tuple(image_rows(connection, events)),
         models=tuple(model_rows(connection)),
-        views=tuple(views if labelers else sorted(views, key=lambda one: (one.image_sha1, one.model, one.labeler))),
+        views=tuple(views if labelers else sorted(views, key=_whose)),
         sources=tuple(_source_row(one, names=names) for one in pictures),
+        reviews=tuple(sorted(_reviewers_renamed(_renamed(reviews, hidden), hidden), key=review_place)),
+        flags=tuple(sorted(_renamed(flag_rows(connection), hidden), key=_whose)),
         reconstructions=tuple(made),
         entries=tuple(entries),
         screening={str(kind): found.count(kind) for kind in sorted(set(found))},
         rejected=count(connection, Rejected),
         agreement_pairs=sum(one.size for one in agreement),
-        newest=_newest(pictures, made, events, flags, seen),
+        newest=_newest(pictures, made, (*events, *flags, *reviews), seen),
     )
 
 
@@ -153,8 +159,16 @@ def _place(one: Annotation) -> tuple[Any, ...]:
     return (one.image_sha1, one.model, one.labeler, one.y, one.x, one.h, one.w, one.id)
 
 
-def _renamed(one: Annotation, hidden: dict[str, str]) -> Annotation:
-    return replace(one, labeler=hidden.get(one.labeler, one.labeler))
+def _whose(one: View | Flag) -> tuple[str, str, str]:
+    return (one.image_sha1, one.model, one.labeler)
+
+
+def _renamed(rows: Iterable[_Row], hidden: dict[str, str]) -> list[_Row]:
+    return [replace(one, labeler=hidden.get(one.labeler, one.labeler)) for one in rows]
+
+
+def _reviewers_renamed(rows: Iterable[Review], hidden: dict[str, str]) -> list[Review]:
+    return [replace(one, reviewer=hidden.get(one.reviewer, one.reviewer)) for one in rows]
 
 
 def _pseudonym(secret: str, name: str) -> str:
@@ -198,12 +212,11 @@ def _check_names(
 def _newest(
     pictures: Iterable[SourceImage],
     made: Iterable[Reconstruction],
-    events: Iterable[LabelEvent],
-    flags: Iterable[MultiFlag],
+    said: Iterable[LabelEvent | MultiFlag | Review],
     seen: Iterable[Seen],
 ) -> str:
     times = [time for one in pictures for time in (one.added, one.removed)]
     times += [one.made for one in made]
-    times += [one.time for one in events] + [one.time for one in flags]
+    times += [one.time for one in said]
     times += [time for one in seen for time in (one.opened, one.closed)]
     return max(times, default="")

@@ -8,6 +8,7 @@ from typing import Any
 
 from miscomp.corpus.exports.release import Release
 from miscomp.corpus.exports.snapshot import Snapshot, SourceRow
+from miscomp.corpus.remarks import Flag, Review
 from miscomp.records import Annotation, ImageRow, ModelRow, View
 from miscomp.tables import write
 
@@ -31,6 +32,10 @@ def tables_of(snapshot: Snapshot) -> tuple[Table, ...]:
         Table("models", ModelRow, snapshot.models, "codecs and settings"),
         Table("views", View, snapshot.views, "who has looked at which reconstruction, and when"),
         Table("sources", SourceRow, snapshot.sources, "one photograph a row: hashes, source, licence, split"),
+        Table(
+            "reviews", Review, snapshot.reviews, "second looks: what others than its labeler say of a box, one a row"
+        ),
+        Table("flags", Flag, snapshot.flags, "what labelers say of whole reconstructions, one a row"),
     )
 
 

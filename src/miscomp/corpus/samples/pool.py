@@ -13,9 +13,9 @@ from sqlalchemy import Connection
 from miscomp.corpus.config import NAME
 from miscomp.corpus.corpus import Corpus, meta
 from miscomp.corpus.entries import LabelEvent, ModelEntry, Reconstruction, Seen, SourceImage
-from miscomp.corpus.labels import PEOPLE, current_labels, multi_pairs
+from miscomp.corpus.labels import PEOPLE, counts, current_labels, multi_pairs
 from miscomp.corpus.samples.draw import Kind, Label, Pair, Request, drawable
-from miscomp.corpus.schema import fetch
+from miscomp.corpus.schema import SEEN, fetch
 from miscomp.errors import InputError, UnknownName, UsageError
 from miscomp.records import Box
 from miscomp.taxonomy import Category, split_categories
@@ -70,7 +70,7 @@ def make_pool(corpus: Corpus, connection: Connection, request: Request, filters:
     """
     labels = current_labels(connection)
     _check_names(connection, labels, request, filters)
-    views = _finished(fetch(connection, Seen))
+    views = _finished(fetch(connection, Seen, counts(SEEN.c.batch)))
     if not views and (request.kind == Kind.FREE or request.matched) and not filters.unviewed:
         raise UsageError(
             "this corpus records nobody's views, so that an area without boxes may only be one that nobody looked at; "
