@@ -68,6 +68,7 @@ def test_the_readme_begins_with_the_two_commands() -> None:
         ("agreement.md", "agree"),
         ("statistics.md", "stats"),
         ("annotate.md", "annotate"),
+        ("disclosure.md", "disclose"),
     ],
 )
 def test_every_option_of_a_command_is_on_its_page(page: str, name: str) -> None:

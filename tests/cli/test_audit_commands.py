@@ -16,9 +16,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from miscomp.cli.app import app
-from miscomp.errors import ImageError, MiscompError, UnknownName, UsageError
+from miscomp.disclose.reading import read_disclosure
+from miscomp.errors import ImageError, InputError, MiscompError, UnknownName, UsageError
 from miscomp.images import write_png
-from miscomp.report.run import read_json
+from miscomp.report.run import disclosed_file, read_json
 
 ESCAPE = "\x1b[31mred\n.png"
 
@@ -154,3 +155,37 @@ def test_a_terminal_gets_a_bar_and_stdout_stays_data(photos: Path, tmp_path: Pat
     os.close(main)
     assert process.returncode == 1
     assert "3/3" in told.decode() and "[1/3] [bold]odd[red].png: failed: is not an image" in told.decode()
+
+
+def test_disclosed_copies_have_the_same_pixels_and_the_report_links_them(photos: Path, tmp_path: Path) -> None:
+    plain, told = tmp_path / "plain", tmp_path / "told"
+    assert run(photos, "--codec", "jpeg@q20", "-o", plain).exit_code == 0
+    assert not (plain / "disclosed").exists()
+    assert run(photos, "--codec", "jpeg@q20", "-o", told, "--disclose").exit_code == 0
+    found = read_json(told / "report.json")
+    assert found == read_json(plain / "report.json")  # what an audit finds does not depend on it
+    copies = sorted((told / "disclosed").iterdir())
+    assert len(copies) == len(found.results) == 2
+    for result in found.results:
+        copy = told / disclosed_file(result)
+        reading = read_disclosure(copy)
+        assert reading.confirmed and reading.statement is not None
+        assert reading.statement.findings == len(result.findings)
+        assert (told / "report.html").read_text().count(f"disclosed/{copy.name}") == 1
+    before = [copy.read_bytes() for copy in copies]
+    assert run(photos, "--codec", "jpeg@q20", "-o", told, "--disclose").exit_code == 0  # goes on
+    assert [copy.read_bytes() for copy in copies] == before
+    assert run(photos, "--codec", "jpeg@q20", "-o", told, "--force").exit_code == 0
+    assert not (told / "disclosed").exists()
+
+
+def test_a_copy_that_cannot_be_made_is_told_and_the_report_is_whole(photos: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "told"
+    assert run(photos, "--codec", "jpeg@q20", "-o", folder).exit_code == 0
+    (folder / "report.html").unlink()
+    first, _ = (disclosed_file(result) for result in read_json(folder / "report.json").results)
+    (folder / first).mkdir(parents=True)  # nothing can be written there
+    message = refused(InputError, photos, "--codec", "jpeg@q20", "-o", folder, "--disclose")
+    assert "a.png by jpeg@q20" in message and "b.png" not in message
+    assert (folder / "report.html").is_file()
+    assert len([path for path in (folder / "disclosed").iterdir() if path.is_file()]) == 1

@@ -38,6 +38,8 @@ class AuditOptions:
     """None: the detector's own."""
     force: bool = False
     """Replace an earlier audit, or write into a folder with other files."""
+    disclose: bool = False
+    """Also write copies of the reconstructions that disclose what was found. No result depends on it."""
     detector: str = "miscomp.audit"
     """Module that offers `audit_pair`, `DetectSettings` and `detector_version`."""
 

@@ -15,17 +15,18 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from miscomp.audit.disclosing import write_disclosed
 from miscomp.audit.plan import DEFAULT_CODECS, AuditOptions, ImageTask, Plan, make_plan, make_tasks
 from miscomp.audit.processes import run_tasks
 from miscomp.audit.store import AuditFolder
 from miscomp.audit.work import Event
 from miscomp.codecs.spec import CodecSpec
-from miscomp.errors import MissingExtra, UsageError
+from miscomp.errors import InputError, MissingExtra, UsageError
 from miscomp.folders import write_text
 from miscomp.pairs import match_files
 from miscomp.records import Annotation, Failure, ImageRow, ModelRow, PairResult
 from miscomp.report.page import write_html
-from miscomp.report.run import Run, write_json
+from miscomp.report.run import DISCLOSED, Run, write_json
 from miscomp.report.seeds import compare_seeds
 from miscomp.tables import write as write_table
 from miscomp.workers import cores, memory
@@ -93,8 +94,8 @@ def run_audit(
         )
         pairs = sum(len(task.models) for task in tasks)
         progress(Progress(done=pairs, total=pairs, outcome="writing"))
-        _write(run, plan.models, folder)
         _write_timings(folder, tasks, ended, jobs=jobs, seconds=time.perf_counter() - begin)
+        _write(run, plan.models, folder, disclosed=options.disclose)
     return run
 
 
@@ -156,13 +157,16 @@ def _failures(tasks: Sequence[ImageTask], ended: Mapping[tuple[int, str], Event]
     ]
 
 
-def _write(run: Run, models: Sequence[ModelRow], folder: Path) -> None:
+def _write(run: Run, models: Sequence[ModelRow], folder: Path, *, disclosed: bool) -> None:
     annotations = [finding.annotation for result in run.results for finding in result.findings]
     write_table(folder / "annotations.csv", Annotation, annotations)
     write_table(folder / "images.csv", ImageRow, [result.row for result in run.results])
     write_table(folder / "models.csv", ModelRow, models)
     write_json(run, folder / "report.json")
+    problems = write_disclosed(run, folder) if disclosed else []
     write_html(run, folder)
+    if problems:
+        raise InputError(folder / DISCLOSED, f"the report is whole, copies are missing: {'; '.join(problems)}")
 
 
 def _write_timings(

@@ -27,7 +27,7 @@ from miscomp.folders import ResultsFolder
 from miscomp.images import Picture, write_png
 from miscomp.pairs import Pair
 from miscomp.records import ImageRow, PairResult
-from miscomp.report.run import Run, read_json, write_json
+from miscomp.report.run import DISCLOSED, Run, read_json, write_json
 
 if TYPE_CHECKING:
     from miscomp.audit.examine import PairFindings
@@ -43,7 +43,7 @@ WRITTEN = (
 )
 """Files that an audit writes at its end, beside the settings, and what `miscomp describe` adds to them."""
 
-_FOLDERS = ("pairs", "originals", "report_files")
+_FOLDERS = ("pairs", "originals", "report_files", DISCLOSED)
 _UNFINISHED = ".unfinished-"
 
 

@@ -99,6 +99,11 @@ COMMANDS: Registry[CommandRow] = Registry(
             help="Describe what labelers found: how often, how much, of what kind, and how codecs compare.",
         ),
         CommandRow(
+            name="disclose",
+            target="miscomp.cli.disclose_commands:app",
+            help="Say what a codec may have changed: in a picture's file, in a signed manifest, and to the eye.",
+        ),
+        CommandRow(
             name="demo",
             target="miscomp.cli.demo_commands:demo",
             help="Audit bundled photographs: a neural codec at a low rate, beside JPEG at the same rate.",

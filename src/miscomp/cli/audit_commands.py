@@ -69,6 +69,12 @@ def audit(
     ] = "",
     text: Annotated[bool, typer.Option("--text/--no-text", help="Read text in both pictures and compare it.")] = True,
     max_megapixels: MegapixelsOption = 200.0,
+    disclose: Annotated[
+        bool,
+        typer.Option(
+            "--disclose", help="Also write copies of the reconstructions that say in their metadata what was found."
+        ),
+    ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Replace the audit in DIR, or write beside other files there.")
     ] = False,
@@ -95,7 +101,7 @@ def audit(
     row = DETECTORS[detector or DEFAULT_DETECTOR]
     reads = text and row.reads_text
     detect = DetectSettings(detector=row.name, text=reads, faces=faces, face_embedding=face_embedding)
-    options = AuditOptions(jobs=jobs, max_megapixels=max_megapixels, detect=detect, force=force)
+    options = AuditOptions(jobs=jobs, max_megapixels=max_megapixels, detect=detect, force=force, disclose=disclose)
     given = None if reconstructions is None else [reconstructions]
     specs = with_seeds(tuple(map(parse_spec, names)), _seeds(seed or ()))
     with showing_progress() as progress:

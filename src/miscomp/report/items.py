@@ -12,7 +12,7 @@ from PIL import Image
 
 from miscomp.records import Finding, PairResult
 from miscomp.report.pictures import CropWindow, PictureStore, crop, crop_window, read_heat, read_pair, thumbnail
-from miscomp.report.run import Run
+from miscomp.report.run import Run, disclosed_file
 from miscomp.report.wording import QUESTIONS, short_number, visible
 
 CROPS_PER_PAIR = 3
@@ -150,21 +150,22 @@ def _figure(
     )
 
 
-def index_of(items: Sequence[Item]) -> list[dict[str, Any]]:
+def index_of(items: Sequence[Item], folder: Path) -> list[dict[str, Any]]:
     """What the page's script needs of every image at once: names, figures, pictures, and each finding in brief."""
     return [
         {
             "name": item.name,
             "width": item.first.row.width,
             "height": item.first.row.height,
-            "pairs": [_pair_index(pair) for pair in item.pairs],
+            "pairs": [_pair_index(pair, folder) for pair in item.pairs],
         }
         for item in items
     ]
 
 
-def _pair_index(pair: Pair) -> dict[str, Any]:
+def _pair_index(pair: Pair, folder: Path) -> dict[str, Any]:
     row = pair.result.row
+    disclosed = disclosed_file(pair.result)
     return {
         "model": visible(row.model),
         "bpp": row.bpp,
@@ -174,6 +175,7 @@ def _pair_index(pair: Pair) -> dict[str, Any]:
         "original": pair.original,
         "reconstruction": pair.reconstruction,
         "heat": pair.heat,
+        "disclosed": disclosed if (folder / disclosed).is_file() else "",
         "findings": [
             [score(f), [c.value for c in f.annotation.categories], int(f.annotation.symbol)] for f in pair.findings
         ],

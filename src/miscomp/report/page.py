@@ -44,7 +44,7 @@ def write_html(run: Run, folder: Path, *, inline_limit_mb: float = 30.0) -> Path
     if store.beside:
         for number, text in enumerate(details):
             store.write_beside(f"details-{number}.js", f"miscompDetails({number}, {text});\n".encode("ascii"))
-    html = _render(run, items, store, details)
+    html = _render(run, items, store, details, index_of(items, folder))
     path = folder / PAGE
     write_text(path, html)
     return path
@@ -56,9 +56,11 @@ def _environment() -> Environment:
     return environment
 
 
-def _render(run: Run, items: Sequence[Item], store: PictureStore, details: Sequence[str]) -> str:
+def _render(
+    run: Run, items: Sequence[Item], store: PictureStore, details: Sequence[str], found: list[dict[str, Any]]
+) -> str:
     script = closed_script(asset("miscomp.report", name) for name in _SCRIPTS)
-    index = {"beside": store.beside, "questions": wording.QUESTIONS, "items": index_of(items)}
+    index = {"beside": store.beside, "questions": wording.QUESTIONS, "items": found}
     if store.beside:
         index["pictures"] = [store.address(number) for number in range(len(store))]
     context: Mapping[str, Any] = {

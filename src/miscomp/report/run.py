@@ -27,6 +27,9 @@ SCHEMA = 2
 
 Setting = str | int | float | bool | list[Any] | None
 
+DISCLOSED = "disclosed"
+"""Folder of the copies that say in their metadata what was found in them, where an audit was asked for them."""
+
 _NON_FINITE = "non_finite"
 _MAX_BYTES = 1 << 30
 
@@ -48,6 +51,11 @@ class Run:
     """Version of the detector and its weights."""
     seeds: tuple[SeedComparison, ...] = ()
     """Which places come back with other seeds, for codecs that were audited with several."""
+
+
+def disclosed_file(result: PairResult) -> str:
+    """Where the disclosed copy of a reconstruction lies, if one was written; relative to the audit's folder."""
+    return f"{DISCLOSED}/{Path(result.reconstruction_file).parent.name}.png"
 
 
 def write_json(run: Run, path: Path) -> None:

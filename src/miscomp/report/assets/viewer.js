@@ -73,6 +73,8 @@ class Viewer {
       : WORDS.none;
     const quality = shown.msSsim !== null ? ` · MS-SSIM ${fixed(shown.msSsim, 4)}` : shown.ssim !== null ? ` · SSIM ${fixed(shown.ssim, 4)}` : '';
     $('#viewer-metrics').textContent = `${fixed(shown.bpp, 3)} real bpp · PSNR ${fixed(shown.psnr, 2)} dB${quality}${WORDS.of}`;
+    const link = $('#viewer-disclosed');
+    if (link) { link.hidden = !shown.disclosed; if (shown.disclosed) link.href = shown.disclosed; }
     $('#viewer-warnings').hidden = !this.detail.warnings.length;
     $('#viewer-warnings').replaceChildren(...this.detail.warnings.map((text) => el('li', {}, el('bdi', {}, text))));
     const list = $('#viewer-findings');
