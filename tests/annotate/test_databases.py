@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from corpora import small_corpus
-from postgres import Server, programs, server
+from postgres import Server, needed
 from second import NOW, number, person
 from sqlalchemy import update
 
@@ -46,10 +46,7 @@ FOUND = Box(16, 24, 40, 32)
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Server]:
-    bin = programs()
-    if bin is None:
-        pytest.skip("no PostgreSQL server is installed (Debian: apt-get install postgresql)")
-    with server(bin) as made:
+    with needed() as made:
         yield made
 
 

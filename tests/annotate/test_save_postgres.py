@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from postgres import Server, programs, server
+from postgres import Server, needed
 from sqlalchemy import text
 from telling import ANN, BOB, SERVER, aliases, batched, box, changed, deleted, flag, told, visit
 
@@ -28,10 +28,7 @@ pytestmark = pytest.mark.postgres
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Server]:
-    bin = programs()
-    if bin is None:
-        pytest.skip("no PostgreSQL server is installed (Debian: apt-get install postgresql)")
-    with server(bin) as made:
+    with needed() as made:
         yield made
 
 

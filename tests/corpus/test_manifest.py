@@ -262,12 +262,9 @@ def test_sclics_table_of_bit_rates_has_a_row_for_every_model_and_is_made_in_a_bl
 @pytest.mark.postgres
 def test_a_server_counts_as_sqlite_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Oracle: the same corpus in SQLite; batches and shares follow from the seed in both."""
-    programs = postgres.programs()
-    if programs is None:
-        pytest.skip("no PostgreSQL server is installed")
     pytest.importorskip("psycopg")
     expected = made(busy_corpus(tmp_path / "corpus")).model_dump(exclude={"corpus"})
-    with postgres.server(programs) as server:
+    with postgres.needed() as server:
         monkeypatch.setenv("MISCOMP_CORPUS_DATABASE", server.database("counted"))
         corpus = busy_corpus(tmp_path / "server" / "corpus")
         found = made(corpus).model_dump(exclude={"corpus"})

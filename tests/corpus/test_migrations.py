@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from corpora import BOXES, label, small_corpus
-from postgres import Server, programs, server
+from postgres import Server, needed
 from sqlalchemy import inspect, select, text, update
 
 from miscomp.corpus.corpus import Corpus, meta, open_corpus
@@ -29,10 +29,7 @@ def running(request: pytest.FixtureRequest) -> Iterator[Server | None]:
     if request.param == "sqlite":
         yield None
         return
-    bin = programs()
-    if bin is None:
-        pytest.skip("no PostgreSQL server is installed (Debian: apt-get install postgresql)")
-    with server(bin) as made:
+    with needed() as made:
         yield made
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from corpora import BOXES, TIME, label, small_config, small_corpus
-from postgres import PASSWORD, Server, programs, server
+from postgres import PASSWORD, Server, needed
 from sqlalchemy import MetaData, create_engine, select, text, update
 
 from miscomp.corpus.config import CONFIG, write_toml
@@ -30,10 +30,7 @@ WRITERS, EACH = 3, 40
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Server]:
-    bin = programs()
-    if bin is None:
-        pytest.skip("no PostgreSQL server is installed (Debian: apt-get install postgresql)")
-    with server(bin) as made:
+    with needed() as made:
         yield made
 
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROLE = "tester"
 PASSWORD = "not-to-be-shown"
 """Stands in every URL; the server asks for none."""
@@ -114,3 +116,13 @@ def server(bin: Path) -> Iterator[Server]:
                 made.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def needed() -> Iterator[Server]:
+    """A server of one's own; where none is installed, the test is skipped with a message."""
+    bin = programs()
+    if bin is None:
+        pytest.skip("no PostgreSQL server is installed (Debian: apt-get install postgresql)")
+    with server(bin) as made:
+        yield made

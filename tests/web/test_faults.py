@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 from annotating_process import Sender, at_work, free_port, process, said, senders, until
-from postgres import programs, server
+from postgres import needed
 from telling import batched
 
 from miscomp.corpus.corpus import DATABASE, Corpus, open_corpus
@@ -95,10 +95,7 @@ def test_a_full_disk_is_answered_503_and_saving_goes_on_when_there_is_space(tmp_
 
 @pytest.mark.postgres
 def test_a_stopped_postgresql_is_answered_503_and_saving_goes_on_when_it_is_back(tmp_path: Path) -> None:
-    bin = programs()
-    if bin is None:
-        pytest.skip("no PostgreSQL server is installed (Debian: apt-get install postgresql)")
-    with server(bin) as database:
+    with needed() as database:
         corpus = batched(tmp_path / "corpus", labelers=NAMES, images=6, database={"url": database.database("faults")})
         port = free_port()
         people = senders(corpus, NAMES, port)

@@ -415,14 +415,11 @@ def test_only_one_driver_at_a_time(tmp_path: Path, script: Path) -> None:
 
 @pytest.mark.postgres
 def test_a_database_on_a_server_holds_the_same(tmp_path: Path, script: Path) -> None:
-    from postgres import programs, server
+    from postgres import needed
 
-    bin = programs()
-    if bin is None:
-        pytest.skip("no PostgreSQL server is installed (Debian: apt-get install postgresql)")
     here = corpus_of(tmp_path / "here", halves=[["C1"], ["C2"]])
     assert run(here).complete
-    with server(bin) as running:
+    with needed() as running:
         there = corpus_of(tmp_path / "there", halves=[["C1"], ["C2"]], database={"url": running.database("compress")})
         first = run(there, limit=2)
         assert (first.done, run(there).done) == (2, 2)
